@@ -1,0 +1,21 @@
+# Every way to run, test and check Sallyport. CI calls the same targets.
+.PHONY: help run test lint bench clean-data
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+run: ## start the edge, the queue, the workers and the playground on embedded defaults
+	@scripts/run $(ARGS)
+
+test: ## run every test, against real servers that this starts and stops
+	@scripts/test $(ARGS)
+
+lint: ## rustfmt, clippy with warnings as errors, licences, bans and sources of dependencies
+	@scripts/lint
+
+bench: ## measure; results belong into docs/benchmarks.md
+	@scripts/bench $(ARGS)
+
+clean-data: ## stop the private Postgres and delete everything that `make run` keeps
+	@scripts/postgres stop .data/postgres
+	rm -rf .data
