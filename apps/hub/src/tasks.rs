@@ -1,0 +1,5 @@
+//! The hub's long work, one file each.
+
+mod answer;
+
+pub(crate) use answer::{Answer, Due};

@@ -1,0 +1,69 @@
+# What the hub says. The order is that of the commands.
+
+start-greeting = Hello, { $name }. Ask me anything, or see what I can do: /help
+start-owner = This bot is yours now, { $name }. See what you can do: /help
+
+about-start = greets you
+about-help = shows this list
+about-ai = asks a model; in reply to a message, about that message
+about-new = begins a new conversation
+about-status = says how the house is
+about-trace = shows the story behind a support code
+about-dead = shows what failed for good
+example-ai = /ai why is the sky blue
+example-trace = /trace K7QF-3M2X
+
+ai-usage = Write the question behind it: /ai why is the sky blue
+ai-instructions = You answer questions in a chat. Answer first and briefly, in the language of the question, in plain words. Say so when you do not know.
+ai-about = { $question }
+
+    The question is about this message:
+    { $about }
+ai-no-model = No model is connected here; a human wrote this. Questions cannot be answered now, but /help shows what can.
+ai-failed = No model answered; a human wrote this. Your question is kept; quote { $code }.
+ai-refused = The model declined this question; a human wrote this. Other words may help.
+ai-cut-off = (cut off)
+ai-try-again = Try again
+
+new-forgotten = Forgotten. What is next?
+
+file-noted = { $count ->
+    [one] { $kind ->
+        [photo] A photo
+        [voice] A voice message
+        [audio] A recording
+        [video] A video
+       *[document] A document
+    }, noted. I cannot look into it: for 7 days I keep that it came, never the file.
+   *[other] { $count } files, noted. I cannot look into them: for 7 days I keep that they came, never the files.
+}
+
+trace-usage = Write the code behind it: /trace K7QF-3M2X
+trace-nothing = No such code.
+trace-too-old = Older than { $days } days.
+trace-several =
+    Several stories share this code. Ask for one of them:
+    { $ids }
+trace-replay = Replay
+trace-copy-id = Copy id
+
+dead-none = No dead letters.
+dead-group =
+    { $kind }: { $error }
+    { $count }, first { $first }, last { $last }, newest /trace { $code }
+dead-replay = Replay
+replay-question = Send { $count ->
+    [one] one answer
+   *[other] { $count } answers
+} to { $people ->
+    [one] one person
+   *[other] { $people } people
+}?
+replay-send = Send
+replay-leave = Leave
+replay-left = Left as it was.
+replayed = { $count ->
+    [0] Nothing is left of this group.
+    [one] 1 is on its way again.
+   *[other] { $count } are on their way again.
+}

@@ -1,0 +1,151 @@
+//! Durable accepts per second over HTTP: 64 keep-alive clients, bodies of 1 KiB, every 200 after a commit with fsync on.
+//!
+//! The edge runs alone (`sallyport gateway`), so nothing but accepting is measured. The clients write prepared bytes and look for the status only,
+//! because they share the two cores with what they measure. Beside it, in the same run, the same clients ask for `/health/live`: what the edge
+//! can answer without storing, so the ratio says what durability costs.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a bench reads its environment and spawns clients that it awaits"
+)]
+#![expect(clippy::print_stdout, reason = "its output is its result")]
+
+#[path = "../tests/stories/house.rs"]
+#[expect(dead_code, reason = "the stories use the rest of it")]
+mod house;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use house::House;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const CLIENTS: usize = 64;
+const BODY_BYTES: usize = 1024;
+const LASTS: Duration = Duration::from_secs(10);
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() {
+    let mut house = House::build(&[]).await;
+    house.start_gateway().await;
+    let port = house.doors.http;
+    let next = Arc::new(AtomicI64::new(1));
+
+    let head = |secret: &str, body: &str| {
+        format!(
+            "POST /telegram/ops HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nX-Telegram-Bot-Api-Secret-Token: {secret}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let secret = house.secret.clone();
+    let accept = move |id: i64| head(&secret, &update(id));
+    let live = |_: i64| "GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".to_owned();
+
+    let answered = measure(port, Arc::clone(&next), Arc::new(live)).await;
+    let accepted = measure(port, next, Arc::new(accept)).await;
+    println!("answers without storing   {answered}");
+    println!("durable accepts           {accepted}");
+    println!(
+        "ratio                     {:.2}",
+        accepted.per_second / answered.per_second
+    );
+}
+
+/// An update of exactly [`BODY_BYTES`], of a chat of its own.
+fn update(id: i64) -> String {
+    let frame = format!(
+        r#"{{"update_id":{id},"message":{{"message_id":1,"date":1,"chat":{{"id":{id},"type":"private"}},"from":{{"id":{id},"is_bot":false,"first_name":"A"}},"text":""}}}}"#
+    );
+    let filling = "x".repeat(BODY_BYTES.saturating_sub(frame.len()));
+    frame.replace(r#""text":"""#, &format!(r#""text":"{filling}""#))
+}
+
+struct Measured {
+    per_second: f64,
+    p50: Duration,
+    p99: Duration,
+}
+
+impl std::fmt::Display for Measured {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            out,
+            "{:>8.0}/s   p50 {:>8.2?}   p99 {:>8.2?}",
+            self.per_second, self.p50, self.p99
+        )
+    }
+}
+
+type Request = dyn Fn(i64) -> String + Send + Sync;
+
+async fn measure(port: u16, next: Arc<AtomicI64>, request: Arc<Request>) -> Measured {
+    let started = Instant::now();
+    let clients = (0..CLIENTS).map(|_| {
+        tokio::spawn(client(
+            port,
+            Arc::clone(&next),
+            Arc::clone(&request),
+            started + LASTS,
+        ))
+    });
+    let mut took = Vec::new();
+    for client in clients.collect::<Vec<_>>() {
+        took.extend(client.await.unwrap());
+    }
+    let elapsed = started.elapsed();
+    took.sort();
+    Measured {
+        per_second: took.len() as f64 / elapsed.as_secs_f64(),
+        p50: took[took.len() / 2],
+        p99: took[took.len() * 99 / 100],
+    }
+}
+
+async fn client(
+    port: u16,
+    next: Arc<AtomicI64>,
+    request: Arc<Request>,
+    until: Instant,
+) -> Vec<Duration> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut took = Vec::new();
+    let mut answer = vec![0_u8; 8192];
+    while Instant::now() < until {
+        let bytes = request(next.fetch_add(1, Ordering::Relaxed));
+        let asked = Instant::now();
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        let mut filled = 0;
+        loop {
+            let count = stream.read(&mut answer[filled..]).await.unwrap();
+            assert!(count > 0, "the edge closed the connection");
+            filled += count;
+            if is_whole(&answer[..filled]) {
+                break;
+            }
+        }
+        assert!(
+            answer.starts_with(b"HTTP/1.1 200"),
+            "{}",
+            String::from_utf8_lossy(&answer[..filled])
+        );
+        took.push(asked.elapsed());
+    }
+    took
+}
+
+/// Whether an answer with a Content-Length has arrived whole.
+fn is_whole(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer).to_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head.lines().find_map(|line| {
+        line.strip_prefix("content-length:")?
+            .trim()
+            .parse::<usize>()
+            .ok()
+    });
+    length.is_none_or(|length| body.len() >= length)
+}

@@ -1,0 +1,138 @@
+//! Taking a webhook: read it whole, find out what it is, have it stored, and only then say so.
+//!
+//! It exists to keep law L1: a 2xx means that the delivery is on disk. While nothing durable takes messages the answer is 503 with
+//! the time after which it makes sense to send again; Telegram honours that. What the delivery means is not asked.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::StatusCode;
+use pingora::proxy::Session;
+use sallyport_queue::{AcceptError, Intake, Key, NewMessage, PayloadFormat, Priority, Receipt};
+use sallyport_sources::{Delivery, telegram};
+use sallyport_telemetry::Chain;
+
+use crate::answer::Answer;
+use crate::body;
+use crate::exchange::Exchange;
+use crate::refusal::Refusal;
+use crate::routes::{Accepting, Bot};
+use crate::settings::Source;
+
+/// The longest wait that a sender is asked for; Telegram would honour up to an hour.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+
+/// Where deliveries are stored. What it answers with `Ok` survives a power cut.
+#[async_trait]
+pub trait Shelf: Send + Sync + 'static {
+    /// What it is called in metrics: `postgres`, or later `spool`.
+    fn name(&self) -> &'static str;
+
+    /// Stores a message, or finds that it had been stored before.
+    ///
+    /// # Errors
+    /// When it is not stored; the error says whether sending it again is of use.
+    async fn accept(&self, message: NewMessage) -> Result<Receipt, AcceptError>;
+}
+
+#[async_trait]
+impl Shelf for Intake {
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
+    async fn accept(&self, message: NewMessage) -> Result<Receipt, AcceptError> {
+        Intake::accept(self, message).await
+    }
+}
+
+/// Takes the webhook that `session` brings for `bot`.
+///
+/// # Errors
+/// When it was not stored.
+pub(crate) async fn webhook(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    accepting: &Accepting,
+    bot: &Bot,
+    shelf: &dyn Shelf,
+) -> Result<Answer, Refusal> {
+    let body = body::read(session, accepting.body_bytes_max, accepting.body_deadline).await?;
+    let delivery = read(accepting.source, bot, &body)?;
+    let message = message(delivery, body, bot, exchange, shelf.name());
+    // What was stored, and what had been stored before, is counted where it is stored.
+    let stored = shelf.accept(message).await;
+    let receipt = stored.map_err(|error| refused(&error))?;
+    exchange.repeats = receipt.duplicate.then_some(receipt.trace);
+    Ok(answer(accepting.source))
+}
+
+fn read(source: Source, bot: &Bot, body: &[u8]) -> Result<Delivery, Refusal> {
+    let delivery = match source {
+        Source::Telegram => telegram::read(&bot.name, body),
+    };
+    delivery.map_err(|error| {
+        let pointer = match error {
+            telegram::ReadError::NotAnObject(_) => "",
+            telegram::ReadError::NoUpdateId | telegram::ReadError::RepeatedUpdateId => "/update_id",
+        };
+        Refusal::NotADelivery(pointer, error.to_string())
+    })
+}
+
+/// The message that a delivery becomes. It carries the edge's spans, so that they are written when it is known that
+/// the trace is worth keeping.
+fn message(
+    delivery: Delivery,
+    body: Bytes,
+    bot: &Bot,
+    exchange: &Exchange,
+    sink: &'static str,
+) -> NewMessage {
+    let trace = exchange.span.child();
+    let mut server = exchange.server_span(Some(StatusCode::OK), "accepted");
+    server.set("sallyport.update", delivery.what);
+    let send = exchange.send_span(trace, delivery.kind, sink);
+    NewMessage {
+        bot: bot.name.clone(),
+        tenant: bot.tenant.clone(),
+        source: delivery.source,
+        delivery_id: Some(delivery.delivery_id),
+        kind: delivery.kind.to_owned(),
+        kind_version: delivery.kind_version,
+        key: Key::new(&delivery.key),
+        // Whatever a source sends, somebody waits for what it causes.
+        priority: Priority::Interactive,
+        payload: body,
+        payload_format: PayloadFormat::Json,
+        subject: delivery.subject,
+        cause: None,
+        trace,
+        edge_spans: Some(vec![server, send]),
+        delay: None,
+        expires_in: None,
+    }
+}
+
+fn refused(error: &AcceptError) -> Refusal {
+    match error {
+        AcceptError::Unavailable { retry_after } => {
+            Refusal::NotStored((*retry_after).clamp(Duration::from_secs(1), RETRY_AFTER_MAX))
+        }
+        AcceptError::TooLarge { bytes_max, .. } => Refusal::BodyTooLarge(*bytes_max),
+        // The edge made every field but the payload, and the payload may be anything.
+        AcceptError::Invalid(_) | AcceptError::Refused { .. } => {
+            tracing::error!(name: "edge.not_storable", { error = %Chain(error) }, "Message cannot be stored");
+            Refusal::Internal
+        }
+    }
+}
+
+/// What the sender of a stored webhook reads.
+fn answer(source: Source) -> Answer {
+    match source {
+        // Telegram takes a body for a method that it should call.
+        Source::Telegram => Answer::json(StatusCode::OK, "{}"),
+    }
+}

@@ -1,0 +1,177 @@
+//! An answer of the edge's own, in one form for both ways out: through Pingora, and straight onto a socket whose request
+//! never got that far.
+//!
+//! It exists so that no answer can leave without the security headers, its `Request-Id` and the right type, whoever made it.
+//! Which answer it is, others decide.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use sallyport_security::headers::{self, RouteClass};
+use sallyport_telemetry::trace::TraceId;
+
+use crate::problem;
+use crate::refusal::{Limited, Refusal, whole_seconds};
+
+/// The trace id, on every answer.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+const JSON: &str = "application/json; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+
+/// What is answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    status: StatusCode,
+    class: RouteClass,
+    content_type: &'static str,
+    body: Bytes,
+    extra: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Answer {
+    /// What a refused request reads.
+    pub(crate) fn refusal(refusal: &Refusal, trace_id: TraceId) -> Self {
+        let mut answer = Self {
+            status: refusal.status(),
+            class: RouteClass::Api,
+            content_type: problem::MEDIA_TYPE,
+            body: problem::body(refusal, trace_id),
+            extra: Vec::new(),
+        };
+        match refusal {
+            Refusal::Method(allowed) => answer.add(header::ALLOW, allowed),
+            Refusal::ContentType(accepted) => answer.add(header::ACCEPT, accepted),
+            Refusal::Token => answer.add(header::WWW_AUTHENTICATE, "Bearer"),
+            Refusal::Signature(_) => answer.add(header::WWW_AUTHENTICATE, "Webhook-Secret"),
+            Refusal::TooFast(limited) => answer.limits(limited),
+            _ => {}
+        }
+        if let Some(after) = refusal.retry_after() {
+            answer.add(header::RETRY_AFTER, &whole_seconds(after).to_string());
+        }
+        answer
+    }
+
+    /// JSON.
+    pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Self {
+        Self {
+            status,
+            class: RouteClass::Api,
+            content_type: JSON,
+            body: body.into(),
+            extra: Vec::new(),
+        }
+    }
+
+    /// A page.
+    pub(crate) fn page(html: Bytes) -> Self {
+        Self {
+            status: StatusCode::OK,
+            class: RouteClass::Page,
+            content_type: HTML,
+            body: html,
+            extra: Vec::new(),
+        }
+    }
+
+    /// Its status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Says how much of a limit is left.
+    pub(crate) fn limits(&mut self, limited: &Limited) {
+        for (name, value) in limit_headers(limited) {
+            self.extra.retain(|(known, _)| *known != name);
+            self.extra.push((name, value));
+        }
+    }
+
+    /// Adds a header; a value that is no header's value is left out.
+    fn add(&mut self, name: HeaderName, value: &str) {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.extra.push((name, value));
+        }
+    }
+
+    /// Sends it through Pingora.
+    ///
+    /// # Errors
+    /// When the peer is gone.
+    pub(crate) async fn send(
+        self,
+        session: &mut Session,
+        trace_id: TraceId,
+    ) -> pingora::Result<()> {
+        let is_head = session.req_header().method == Method::HEAD;
+        let mut response = Box::new(ResponseHeader::build(self.status, Some(24))?);
+        for (name, value) in headers::response_headers(self.class)
+            .iter()
+            .chain(&self.extra)
+        {
+            response.insert_header(name.clone(), value.clone())?;
+        }
+        response.insert_header(header::CONTENT_TYPE, self.content_type)?;
+        response.insert_header(header::CONTENT_LENGTH, self.body.len())?;
+        response.insert_header(REQUEST_ID, trace_id.to_string())?;
+        session.write_response_header(response, is_head).await?;
+        if !is_head {
+            session.write_response_body(Some(self.body), true).await?;
+        }
+        Ok(())
+    }
+
+    /// The same as bytes of HTTP/1.1 that end the connection. `date` is the time in HTTP's form.
+    pub(crate) fn to_http1(&self, trace_id: TraceId, date: &str) -> Vec<u8> {
+        let reason = self.status.canonical_reason().unwrap_or_default();
+        let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", self.status.as_str()).into_bytes();
+        let mut line = |name: &str, value: &[u8]| {
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.extend_from_slice(b": ");
+            bytes.extend_from_slice(value);
+            bytes.extend_from_slice(b"\r\n");
+        };
+        for (name, value) in headers::response_headers(self.class)
+            .iter()
+            .chain(&self.extra)
+        {
+            line(name.as_str(), value.as_bytes());
+        }
+        line("content-type", self.content_type.as_bytes());
+        line("content-length", self.body.len().to_string().as_bytes());
+        line("request-id", trace_id.to_string().as_bytes());
+        line("date", date.as_bytes());
+        line("connection", b"close");
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+}
+
+/// `RateLimit-Policy` and `RateLimit` in the form of the current IETF draft.
+pub(crate) fn limit_headers(
+    limited: &Limited,
+) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+    let Limited {
+        limiter,
+        quota,
+        decision,
+    } = limited;
+    let policy = format!(
+        "\"{limiter}\";q={};w={}",
+        quota.burst(),
+        quota.window().as_secs()
+    );
+    let left = format!(
+        "\"{limiter}\";r={};t={}",
+        decision.remaining,
+        whole_seconds(decision.reset_after)
+    );
+    [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, left)]
+        .into_iter()
+        .filter_map(|(name, text)| Some((name, HeaderValue::from_str(&text).ok()?)))
+}

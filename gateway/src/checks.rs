@@ -1,0 +1,104 @@
+//! The order of the edge, written once.
+//!
+//! It exists so that the order is something to read and to argue about, not something that happens. Each check is one file that
+//! knows one thing; this file says when it is asked, and why then. Before somebody has proved who they are, only limits
+//! by address apply; those of a route or a bot come after it, or a stranger could use up what belongs to a bot.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use http::{HeaderMap, Method};
+use pingora::http::RequestHeader;
+
+use crate::events::Meters;
+use crate::refusal::{Limited, Refusal};
+use crate::routes::{Action, Found, RouteTable};
+
+mod content_type;
+mod length;
+mod method;
+mod path;
+mod peer;
+mod shape;
+mod signature;
+mod strangers;
+mod token;
+mod verified;
+
+pub(crate) use peer::Peers;
+pub(crate) use strangers::Strangers;
+
+/// What the checks know of a request: its head, and who sent it.
+pub(crate) struct Asked<'r> {
+    pub(crate) head: &'r RequestHeader,
+    pub(crate) address: IpAddr,
+    pub(crate) now: Instant,
+}
+
+impl<'r> Asked<'r> {
+    fn headers(&self) -> &'r HeaderMap {
+        &self.head.headers
+    }
+
+    fn method(&self) -> &'r Method {
+        &self.head.method
+    }
+}
+
+/// A request's path is sound and belongs to a route.
+///
+/// # Errors
+/// The first check that refused.
+pub(crate) fn find<'r>(
+    asked: &Asked<'r>,
+    table: &RouteTable,
+    fields_max: usize,
+) -> Result<Found<'r>, Refusal> {
+    // What HTTP/1 was asked on its bytes, HTTP/2 is asked here: nothing is read that could be read in two ways.
+    shape::check(asked, fields_max)?;
+    // Before anything compares paths: router, limits and upstream must see one and the same path.
+    let path = path::check(asked)?;
+    // Everything that follows belongs to a route, and asking for it is one walk over a short list.
+    table.find(path).ok_or(Refusal::NoRoute)
+}
+
+/// A request may go on to what its route does. Its body has not been touched. Returns what is left of the limit that
+/// it counted against.
+///
+/// # Errors
+/// The first check that refused.
+pub(crate) fn admit(
+    asked: &Asked<'_>,
+    found: &Found<'_>,
+    strangers: &Strangers,
+    meters: &Meters,
+) -> Result<Option<Limited>, Refusal> {
+    let route = &found.route;
+    // The cheapest question that a route can ask.
+    method::check(asked, route)?;
+    match &route.action {
+        Action::Accept(accepting) => {
+            let bot = accepting.bot(found.rest).ok_or(Refusal::UnknownBot)?;
+            // Two headers, no hashing: what cannot be right is not worth a comparison of secrets.
+            content_type::check(asked)?;
+            length::check(asked, accepting.body_bytes_max)?;
+            // Reads one header. The body is still on the wire, so a forged request has cost next to nothing.
+            signature::check(asked, &bot.keys, &bot.source, meters)?;
+            // From here it is the source who speaks, and it counts against what is the source's.
+            verified::check(asked, accepting, bot, meters).map(Some)
+        }
+        Action::Forward(forwarding) => {
+            // Nobody has vouched for it: what stands behind decides who may come in, so the address is what counts.
+            let limited = strangers.admit(asked, meters)?;
+            length::check(asked, forwarding.body_bytes_max)?;
+            Ok(Some(limited))
+        }
+        Action::Status(tokens) => {
+            token::check(asked, tokens)?;
+            Ok(None)
+        }
+        Action::Problems => strangers.admit(asked, meters).map(Some),
+        // Whoever asks whether the process lives must be answered, above all when much is being refused.
+        Action::Health(_) => Ok(None),
+    }
+}

@@ -1,0 +1,66 @@
+//! Is a webhook's body said to be JSON?
+//!
+//! A browser can be made to send `text/plain` and form bodies to anybody without asking; `application/json` it cannot.
+
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+
+use super::Asked;
+use crate::refusal::Refusal;
+
+/// What webhooks are sent as.
+const ACCEPTED: &str = "application/json";
+
+pub(super) fn check(asked: &Asked<'_>) -> Result<(), Refusal> {
+    let mut types = asked.headers().get_all(CONTENT_TYPE).iter();
+    let media_type = types
+        .next()
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if types.next().is_some() || !is_json(media_type) {
+        return Err(Refusal::ContentType(ACCEPTED));
+    }
+    // No source compresses what it sends, and what is not decompressed cannot explode.
+    if asked.headers().contains_key(CONTENT_ENCODING) {
+        return Err(Refusal::ContentType(ACCEPTED));
+    }
+    Ok(())
+}
+
+/// `application/json`, with no parameter but `charset=utf-8`.
+fn is_json(media_type: &str) -> bool {
+    let mut parts = media_type.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    essence.eq_ignore_ascii_case(ACCEPTED)
+        && parts.all(|parameter| {
+            parameter.is_empty()
+                || parameter.split_once('=').is_some_and(|(name, value)| {
+                    name.eq_ignore_ascii_case("charset")
+                        && value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+                })
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_in_utf_8_passes_and_nothing_else() {
+        for good in [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/json;charset=\"utf-8\"",
+        ] {
+            assert!(is_json(good), "{good}");
+        }
+        for bad in [
+            "",
+            "text/plain",
+            "application/jsonp",
+            "application/json; charset=utf-16",
+            "application/x-www-form-urlencoded",
+        ] {
+            assert!(!is_json(bad), "{bad}");
+        }
+    }
+}

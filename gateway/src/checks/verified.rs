@@ -1,0 +1,41 @@
+//! Is a source that has proved itself within what it may send?
+//!
+//! Two buckets: one of the route, which shields the house, and one of the bot, which shields its neighbours.
+
+use super::Asked;
+use crate::events::Meters;
+use crate::refusal::{Limited, Refusal};
+use crate::routes::{Accepting, Bot};
+
+pub(super) fn check(
+    asked: &Asked<'_>,
+    accepting: &Accepting,
+    bot: &Bot,
+    meters: &Meters,
+) -> Result<Limited, Refusal> {
+    // The bot's own bucket first: what it refuses must not use up what all bots share.
+    let own = Limited {
+        limiter: "bot",
+        quota: bot.limit.quota(),
+        decision: bot.limit.check(&(), asked.now),
+    };
+    meters.limit(&own);
+    if !own.decision.allowed {
+        return Err(Refusal::TooFast(own));
+    }
+    let shared = Limited {
+        limiter: "route",
+        quota: accepting.limit.quota(),
+        decision: accepting.limit.check(&(), asked.now),
+    };
+    meters.limit(&shared);
+    if !shared.decision.allowed {
+        return Err(Refusal::TooFast(shared));
+    }
+    let tighter = if shared.decision.remaining < own.decision.remaining {
+        shared
+    } else {
+        own
+    };
+    Ok(tighter)
+}

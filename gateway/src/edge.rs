@@ -1,0 +1,319 @@
+//! The edge inside Pingora: its phases, each one line that calls what does the work.
+//!
+//! It exists to keep Pingora's vocabulary in one file. It decides nothing itself: checks are in [`crate::checks`], taking webhooks in
+//! [`crate::accept`], handing on in [`crate::forward`].
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::Version;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+use sallyport_telemetry::Health;
+use sallyport_telemetry::trace::SpanContext;
+use tokio_util::sync::CancellationToken;
+
+use crate::accept::{self, Shelf};
+use crate::answer::Answer;
+use crate::body;
+use crate::checks::{self, Asked, Peers, Strangers};
+use crate::events::Meters;
+use crate::exchange::{Caller, Exchange};
+use crate::forward;
+use crate::health;
+use crate::problem;
+use crate::refusal::Refusal;
+use crate::routes::{Action, Forwarding, RouteTable};
+
+/// What all requests share.
+pub(crate) struct Edge {
+    pub(crate) table: RouteTable,
+    pub(crate) strangers: Strangers,
+    pub(crate) peers: Peers,
+    pub(crate) fields_max: usize,
+    pub(crate) shelf: Arc<dyn Shelf>,
+    pub(crate) health: Health,
+    pub(crate) meters: Arc<Meters>,
+    pub(crate) draining: CancellationToken,
+}
+
+/// What the edge does with a request that it has let in.
+enum Course {
+    /// It is answered here.
+    Answer(Answer),
+    /// It is handed on.
+    Forward,
+}
+
+impl Edge {
+    /// Starts the exchange: who is it, and which trace does it belong to.
+    fn meet(&self, session: &Session) -> Exchange {
+        let head = session.req_header();
+        let peer = session
+            .client_addr()
+            .and_then(|address| address.as_inet())
+            .map(|address| address.ip());
+        let caller = self.peers.caller(peer, &head.headers);
+        let span = match &caller {
+            Caller::Trusted(parent) => parent.child(),
+            Caller::Unknown | Caller::Claimed(_) => SpanContext::new_root(false),
+        };
+        let mut exchange = Exchange::begin(span, caller);
+        exchange.address = peer.map(|peer| self.peers.client(peer, &head.headers));
+        exchange.method = head.method.clone();
+        exchange.version = match head.version {
+            Version::HTTP_2 => "2",
+            Version::HTTP_10 => "1.0",
+            _ => "1.1",
+        };
+        let has_tls = session
+            .digest()
+            .is_some_and(|digest| digest.ssl_digest.is_some());
+        exchange.scheme = if has_tls { "https" } else { "http" };
+        exchange.active = Some(self.meters.active(&exchange));
+        exchange
+    }
+
+    /// Everything between a complete head and the decision what to do.
+    async fn receive(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+    ) -> std::result::Result<Course, Refusal> {
+        let address = exchange
+            .address
+            .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let now = Instant::now();
+        let judged = self.judge(session, exchange, address, now);
+        let rest =
+            judged.map_err(|refusal| self.strangers.refuse(refusal, address, now, &self.meters))?;
+        let Some(route) = exchange.route.clone() else {
+            return Err(Refusal::Internal);
+        };
+        let answer = match &route.action {
+            Action::Forward(_) => return Ok(Course::Forward),
+            Action::Accept(accepting) => {
+                let bot = accepting.bot(&rest).ok_or(Refusal::UnknownBot)?;
+                // Only now is it somebody's message, so only now is it decided whether its trace belongs to the sample.
+                exchange.span.sampled |= self.meters.keep().samples(exchange.span.trace_id);
+                accept::webhook(session, exchange, accepting, bot, &*self.shelf).await?
+            }
+            Action::Health(page) => health::page(*page, &self.health),
+            Action::Status(_) => health::status(&self.health),
+            Action::Problems => {
+                let page = problem::named(&rest).ok_or(Refusal::NoRoute)?;
+                Answer::page(page.html())
+            }
+        };
+        Ok(Course::Answer(answer))
+    }
+
+    /// Asks all checks and notes what they found. Returns the part of the path that the route left open.
+    fn judge(
+        &self,
+        session: &Session,
+        exchange: &mut Exchange,
+        address: IpAddr,
+        now: Instant,
+    ) -> std::result::Result<String, Refusal> {
+        let asked = Asked {
+            head: session.req_header(),
+            address,
+            now,
+        };
+        let found = checks::find(&asked, &self.table, self.fields_max)?;
+        exchange.route = Some(Arc::clone(&found.route));
+        if let Action::Accept(accepting) = &found.route.action {
+            exchange.source = accepting.bot(found.rest).map(|bot| Arc::clone(&bot.source));
+        }
+        exchange.limited = checks::admit(&asked, &found, &self.strangers, &self.meters)?;
+        Ok(found.rest.to_owned())
+    }
+
+    /// Sends an answer of our own, and sees to what is left of the request.
+    async fn answer(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        mut answer: Answer,
+    ) -> Result<()> {
+        body::discard_small(session).await;
+        if let Some(limited) = &exchange.limited {
+            answer.limits(limited);
+        }
+        if self.draining.is_cancelled() {
+            session.set_keepalive(None);
+        }
+        let status = answer.status();
+        answer.send(session, exchange.span.trace_id).await?;
+        exchange.status = Some(status);
+        body::discard_rest(session).await;
+        Ok(())
+    }
+
+    async fn refuse(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        refusal: Refusal,
+    ) -> Result<()> {
+        let answer = Answer::refusal(&refusal, exchange.span.trace_id);
+        if let Refusal::TooFast(limited) = &refusal {
+            exchange.limited = Some(limited.clone());
+        }
+        exchange.refusal = Some(refusal);
+        self.answer(session, exchange, answer).await
+    }
+}
+
+/// How the route of a request hands on, if it does.
+fn forwarding(exchange: &Exchange) -> Option<&Forwarding> {
+    match &exchange.route.as_ref()?.action {
+        Action::Forward(forwarding) => Some(forwarding),
+        Action::Accept(_) | Action::Health(_) | Action::Status(_) | Action::Problems => None,
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Edge {
+    type CTX = Option<Exchange>;
+
+    fn new_ctx(&self) -> Self::CTX {
+        None
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<bool> {
+        let exchange = ctx.insert(self.meet(session));
+        let course = self.receive(session, exchange).await;
+        let sent = match course {
+            Ok(Course::Forward) => {
+                let deadline = forwarding(exchange).map(|forwarding| forwarding.body_deadline);
+                session.set_read_timeout(deadline);
+                return Ok(false);
+            }
+            Ok(Course::Answer(answer)) => self.answer(session, exchange, answer).await,
+            Err(refusal) => self.refuse(session, exchange, refusal).await,
+        };
+        if sent.is_err() {
+            // The sender is gone. Whatever is on disk stays there, and a repeat will be recognised.
+            session.set_keepalive(None);
+        }
+        Ok(true)
+    }
+
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        ctx: &mut Self::CTX,
+    ) -> Result<Box<HttpPeer>> {
+        let forwarding = ctx.as_ref().and_then(forwarding);
+        let peer = forwarding.map(|forwarding| Box::new(forward::peer(forwarding)));
+        peer.ok_or_else(|| {
+            Error::explain(
+                ErrorType::InternalError,
+                "a request without a forward route",
+            )
+        })
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        match ctx {
+            Some(exchange) => forward::dress_request(request, exchange),
+            None => Ok(()),
+        }
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        let Some(exchange) = ctx else { return Ok(()) };
+        exchange.body_bytes = exchange
+            .body_bytes
+            .saturating_add(body.as_ref().map_or(0, Bytes::len));
+        let Some(forwarding) = forwarding(exchange) else {
+            return Ok(());
+        };
+        let refusal = if exchange.body_bytes > forwarding.body_bytes_max {
+            Refusal::BodyTooLarge(forwarding.body_bytes_max)
+        } else if body.is_some() && exchange.started.elapsed() > forwarding.body_deadline {
+            Refusal::BodyTooSlow(forwarding.body_deadline)
+        } else {
+            return Ok(());
+        };
+        let status = refusal.status().as_u16();
+        exchange.refusal = Some(refusal);
+        Error::e_explain(ErrorType::HTTPStatus(status), "the body is refused")
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        let Some(exchange) = ctx else { return Ok(()) };
+        if self.draining.is_cancelled() {
+            session.set_keepalive(None);
+        }
+        exchange.status = Some(response.status);
+        forward::dress_response(response, exchange)
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Self::CTX,
+    ) -> FailToProxy {
+        let exchange = match ctx {
+            Some(exchange) => exchange,
+            None => ctx.insert(self.meet(session)),
+        };
+        let already_begun = session.response_written().is_some();
+        let meant = exchange
+            .refusal
+            .take()
+            .or_else(|| forward::failure(error, forwarding(exchange)));
+        let code = match meant {
+            Some(refusal) if !already_begun => {
+                let status = refusal.status();
+                // Without an answer there is nobody to tell that there is none.
+                let sent = self.refuse(session, exchange, refusal).await;
+                sent.map_or(0, |()| status.as_u16())
+            }
+            other => {
+                exchange.refusal = other;
+                0
+            }
+        };
+        FailToProxy {
+            error_code: code,
+            can_reuse_downstream: false,
+        }
+    }
+
+    async fn logging(&self, _session: &mut Session, _error: Option<&Error>, ctx: &mut Self::CTX) {
+        if let Some(exchange) = ctx {
+            self.meters.finished(exchange);
+        }
+    }
+
+    /// Told once, by [`Meters::finished`].
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Self::CTX, _error: &Error) -> bool {
+        true
+    }
+}

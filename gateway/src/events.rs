@@ -1,0 +1,245 @@
+//! What happens at the edge, as metrics, log lines and kept traces made from the same facts.
+//!
+//! It exists so that every refusal is counted with its reason, and so that counting is all that a flood costs: log lines and
+//! traces of refused requests are capped per reason, the counts never are.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use sallyport_security::{InvalidQuota, Quota, RateLimiter, addresses};
+use sallyport_telemetry::metrics::{Counters, Gauge, Gauges, Held, Histograms};
+use sallyport_telemetry::trace::{KeepPolicy, SpanSink, Trail};
+use sallyport_telemetry::{Label, Metric, gauge};
+
+use crate::exchange::Exchange;
+use crate::refusal::{Limited, Refusal};
+use crate::routes::{Action, RouteTable};
+
+/// Log lines and traces of refused requests, per reason and second.
+const WITNESSED_PER_SECOND: u32 = 10;
+/// How many reasons there may be; more than [`Refusal`] has.
+const REASONS_MAX: usize = 64;
+
+/// What became of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Connected {
+    Accepted,
+    Limit,
+    TlsError,
+    HeadTimeout,
+    HeadTooLarge,
+}
+
+impl Connected {
+    const ALL: [Self; 5] = [
+        Self::Accepted,
+        Self::Limit,
+        Self::TlsError,
+        Self::HeadTimeout,
+        Self::HeadTooLarge,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Limit => "limit",
+            Self::TlsError => "tls_error",
+            Self::HeadTimeout => "head_timeout",
+            Self::HeadTooLarge => "head_too_large",
+        }
+    }
+}
+
+/// What a connection is doing.
+pub(crate) struct ConnectionStates {
+    pub(crate) handshake: Gauge,
+    pub(crate) head: Gauge,
+    pub(crate) active: Gauge,
+    pub(crate) idle: Gauge,
+}
+
+/// The series that the edge moves, and where its traces go.
+pub(crate) struct Meters {
+    requests: Histograms,
+    active: Gauges,
+    connections: Counters,
+    /// Open connections by what they do.
+    pub(crate) states: ConnectionStates,
+    limits: Counters,
+    signatures: Counters,
+    rejected: Counters,
+    witnessed: RateLimiter<&'static str>,
+    sinks: Arc<dyn SpanSink>,
+    keep: KeepPolicy,
+}
+
+impl Meters {
+    /// Registers the series, so that each is exposed before its first event.
+    ///
+    /// # Errors
+    /// Never in practice: the one bucket in here has constant numbers.
+    pub(crate) fn new(
+        table: &RouteTable,
+        sinks: Arc<dyn SpanSink>,
+        keep: KeepPolicy,
+        origin: Instant,
+    ) -> Result<Self, InvalidQuota> {
+        let state = |name: &str| gauge(Metric::ConnectionsOpen, &[(Label::State, name)]);
+        let meters = Self {
+            requests: Histograms::new(Metric::HttpServerRequestDuration),
+            active: Gauges::new(Metric::HttpServerActiveRequests),
+            connections: Counters::with(
+                Metric::Connections,
+                Connected::ALL.map(|outcome| [outcome.name()]),
+            ),
+            states: ConnectionStates {
+                handshake: state("handshake"),
+                head: state("head"),
+                active: state("active"),
+                idle: state("idle"),
+            },
+            limits: Counters::with(
+                Metric::RateLimitDecisions,
+                ["address", "failures", "bot", "route"]
+                    .into_iter()
+                    .flat_map(|limiter| [[limiter, "allowed"], [limiter, "limited"]]),
+            ),
+            signatures: Counters::new(Metric::SignatureChecks),
+            rejected: Counters::new(Metric::IntakeRejected),
+            witnessed: RateLimiter::new(
+                Quota::try_new(WITNESSED_PER_SECOND, Duration::from_secs(1))?,
+                REASONS_MAX,
+                origin,
+            ),
+            sinks,
+            keep,
+        };
+        for route in table.iter() {
+            if let Action::Accept(accepting) = &route.action {
+                accepting.bots().for_each(|bot| meters.expose(&bot.source));
+            }
+        }
+        Ok(meters)
+    }
+
+    fn expose(&self, source: &str) {
+        for outcome in ["ok", "bad", "missing"] {
+            self.signatures.of(&[source, outcome]);
+        }
+    }
+
+    /// The rule by which traces are kept.
+    pub(crate) fn keep(&self) -> &KeepPolicy {
+        &self.keep
+    }
+
+    /// A connection came to this.
+    pub(crate) fn connection(&self, outcome: Connected) {
+        self.connections.of(&[outcome.name()]).increment();
+    }
+
+    /// A request is being answered, until the returned value is dropped.
+    pub(crate) fn active(&self, exchange: &Exchange) -> Held {
+        self.active.of(&[exchange.method_name()]).hold()
+    }
+
+    /// A bucket decided.
+    pub(crate) fn limit(&self, limited: &Limited) {
+        let outcome = if limited.decision.allowed {
+            "allowed"
+        } else {
+            "limited"
+        };
+        self.limits.of(&[limited.limiter, outcome]).increment();
+    }
+
+    /// A secret was compared.
+    pub(crate) fn signature(&self, source: &str, outcome: &'static str) {
+        self.signatures.of(&[source, outcome]).increment();
+    }
+
+    /// A request has ended, answered or not.
+    pub(crate) fn finished(&self, exchange: &Exchange) {
+        // A sender who left before the answer got none: that request has no status.
+        let status = exchange.status.as_ref().map_or("", StatusCode::as_str);
+        let left = if exchange.status.is_none() {
+            "client_closed"
+        } else {
+            ""
+        };
+        let reason = exchange.refusal.as_ref().map_or(left, Refusal::reason);
+        self.requests
+            .of(&[
+                exchange.method_name(),
+                exchange.route_name(),
+                status,
+                exchange.scheme,
+                exchange.version,
+                reason,
+            ])
+            .record(exchange.started.elapsed());
+        match &exchange.refusal {
+            Some(refusal) => self.refused(exchange, refusal),
+            None => self.answered(exchange),
+        }
+    }
+
+    /// Accepted webhooks carry their own spans away inside the message; of the others only what is slow or broken is kept.
+    fn answered(&self, exchange: &Exchange) {
+        let trail = Trail::continuing(exchange.span);
+        trail.within(|| {
+            tracing::debug!(
+                name: "edge.request_answered",
+                {
+                    http.request.method = exchange.method_name(),
+                    http.route = exchange.route_name(),
+                    http.response.status_code = exchange.status.map(|status| status.as_u16()),
+                    duration_ms = exchange.started.elapsed().as_secs_f64() * 1e3,
+                },
+                "Request answered"
+            );
+        });
+        let decision = match (&exchange.source, &exchange.repeats) {
+            (Some(_), None) => return,
+            // A repeat stores nothing that could carry its span, which links to the first one's.
+            (Some(_), Some(_)) => "duplicate",
+            (None, _) => "forwarded",
+        };
+        let spans = vec![exchange.server_span(exchange.status, decision)];
+        if self.keep.keeps(&spans, exchange.span.sampled) {
+            self.sinks.keep(spans);
+        }
+    }
+
+    fn refused(&self, exchange: &Exchange, refusal: &Refusal) {
+        let source = exchange.source.as_deref().unwrap_or("none");
+        self.rejected.of(&[source, refusal.reason()]).increment();
+        if !self
+            .witnessed
+            .check(&refusal.reason(), Instant::now())
+            .allowed
+        {
+            return;
+        }
+        let address = exchange.address.map(addresses::truncated);
+        Trail::continuing(exchange.span).within(|| {
+            tracing::info!(
+                name: "edge.request_refused",
+                {
+                    decision = "refused",
+                    reason = refusal.reason(),
+                    detail = %refusal.detail(),
+                    http.request.method = exchange.method_name(),
+                    http.route = exchange.route_name(),
+                    http.response.status_code = exchange.status.map(|status| status.as_u16()),
+                    client.address = address.map(tracing::field::display),
+                    sallyport.source = source,
+                },
+                "Request refused"
+            );
+        });
+        self.sinks
+            .keep(vec![exchange.server_span(exchange.status, "refused")]);
+    }
+}

@@ -1,0 +1,194 @@
+//! One request and what became of it: the part that every phase adds to and that its end is told from.
+//!
+//! It exists so that metrics, log line and spans are made once, from the same facts, whichever way a request ends. The edge's spans
+//! are made by hand here and not gathered by a trail: there are two of them, their order is known, and this is the
+//! hottest path of the house. Who is told is for [`crate::events`].
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{Method, StatusCode};
+use jiff::Timestamp;
+use sallyport_security::addresses;
+use sallyport_telemetry::metrics::Held;
+use sallyport_telemetry::trace::{SpanContext, SpanKind, SpanRecord, SpanStatus, Value};
+
+use crate::refusal::{Limited, Refusal};
+use crate::routes::Route;
+
+/// What requests are called that belong to no route.
+const NO_ROUTE: &str = "_OTHER";
+
+/// A request on its way through the edge.
+pub(crate) struct Exchange {
+    /// When its head was complete.
+    pub(crate) started: Instant,
+    at: Timestamp,
+    /// The SERVER span; its trace id is the answer's `Request-Id`.
+    pub(crate) span: SpanContext,
+    caller: Caller,
+    /// Who sent it, as limits see it.
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) method: Method,
+    /// `http` or `https`.
+    pub(crate) scheme: &'static str,
+    /// `1.0`, `1.1` or `2`.
+    pub(crate) version: &'static str,
+    pub(crate) route: Option<Arc<Route>>,
+    /// For webhooks: who sends them, as metrics call it.
+    pub(crate) source: Option<Arc<str>>,
+    /// What is left of the limit that it counted against.
+    pub(crate) limited: Option<Limited>,
+    pub(crate) refusal: Option<Refusal>,
+    /// The trace of the first one, when this delivery had been stored before.
+    pub(crate) repeats: Option<SpanContext>,
+    pub(crate) status: Option<StatusCode>,
+    /// Keeps the gauge of requests in flight raised.
+    pub(crate) active: Option<Held>,
+    /// Bytes of a forwarded body so far.
+    pub(crate) body_bytes: usize,
+}
+
+/// What an incoming `traceparent` was worth.
+pub(crate) enum Caller {
+    /// There was none, or none that could be read.
+    Unknown,
+    /// From a trusted peer: this request is part of its trace.
+    Trusted(SpanContext),
+    /// From anybody else: noted, not believed.
+    Claimed(SpanContext),
+}
+
+impl Exchange {
+    /// A request whose head has just been completed.
+    pub(crate) fn begin(span: SpanContext, caller: Caller) -> Self {
+        Self {
+            started: Instant::now(),
+            at: Timestamp::now(),
+            span,
+            caller,
+            address: None,
+            method: Method::GET,
+            scheme: "http",
+            version: "1.1",
+            route: None,
+            source: None,
+            limited: None,
+            refusal: None,
+            repeats: None,
+            status: None,
+            active: None,
+            body_bytes: 0,
+        }
+    }
+
+    /// The route's template, for metrics and spans.
+    pub(crate) fn route_name(&self) -> &str {
+        self.route
+            .as_ref()
+            .map_or(NO_ROUTE, |route| &route.template)
+    }
+
+    /// The method as metrics and spans spell it.
+    pub(crate) fn method_name(&self) -> &'static str {
+        match self.method {
+            Method::GET => "GET",
+            Method::HEAD => "HEAD",
+            Method::POST => "POST",
+            Method::PUT => "PUT",
+            Method::PATCH => "PATCH",
+            Method::DELETE => "DELETE",
+            Method::OPTIONS => "OPTIONS",
+            _ => "_OTHER",
+        }
+    }
+
+    /// The SERVER span as it stands now, with the status that the request has or will have.
+    pub(crate) fn server_span(
+        &self,
+        status: Option<StatusCode>,
+        decision: &'static str,
+    ) -> SpanRecord {
+        let mut attributes: Vec<(Cow<'static, str>, Value)> = Vec::with_capacity(12);
+        let mut set = |key: &'static str, value: Value| attributes.push((key.into(), value));
+        set("http.request.method", self.method_name().into());
+        set("http.route", self.route_name().to_owned().into());
+        if let Some(status) = status {
+            set("http.response.status_code", status.as_u16().into());
+        }
+        set("url.scheme", self.scheme.into());
+        set("network.protocol.version", self.version.into());
+        set("sallyport.decision", decision.into());
+        if let Some(source) = &self.source {
+            set("sallyport.source", source.to_string().into());
+        }
+        if let Some(address) = self.address {
+            set(
+                "client.address",
+                addresses::truncated(address).to_string().into(),
+            );
+        }
+        let mut status_of_span = SpanStatus::Unset;
+        if let Some(refusal) = &self.refusal {
+            set("error.type", refusal.reason().into());
+            // A refused stranger is no fault of this house: the span fails only when the house did.
+            if refusal.is_ours() {
+                status_of_span = SpanStatus::Error(refusal.detail());
+            }
+        }
+        let (parent, mut links) = match self.caller {
+            Caller::Unknown => (None, Vec::new()),
+            Caller::Trusted(parent) => (Some(parent.span_id), Vec::new()),
+            Caller::Claimed(claimed) => (None, vec![claimed]),
+        };
+        links.extend(self.repeats);
+        SpanRecord {
+            trace_id: self.span.trace_id,
+            span_id: self.span.span_id,
+            parent,
+            links,
+            name: Cow::Owned(format!("{} {}", self.method_name(), self.route_name())),
+            kind: SpanKind::Server,
+            start: self.at,
+            duration: nanos_since(self.started),
+            status: status_of_span,
+            attributes,
+            events: Vec::new(),
+        }
+    }
+
+    /// The PRODUCER span that puts a message on the queue; `context` is what travels inside the message.
+    pub(crate) fn send_span(
+        &self,
+        context: SpanContext,
+        kind: &'static str,
+        sink: &'static str,
+    ) -> SpanRecord {
+        SpanRecord {
+            trace_id: context.trace_id,
+            span_id: context.span_id,
+            parent: Some(self.span.span_id),
+            links: Vec::new(),
+            name: Cow::Owned(format!("send {kind}")),
+            kind: SpanKind::Producer,
+            start: Timestamp::now(),
+            duration: 0,
+            status: SpanStatus::Unset,
+            attributes: vec![
+                ("messaging.system".into(), "sallyport".into()),
+                ("messaging.operation.name".into(), "send".into()),
+                ("messaging.operation.type".into(), "send".into()),
+                ("messaging.destination.name".into(), kind.into()),
+                ("sallyport.sink".into(), sink.into()),
+            ],
+            events: Vec::new(),
+        }
+    }
+}
+
+/// Nanoseconds since then, up to 584 years.
+fn nanos_since(then: Instant) -> u64 {
+    u64::try_from(then.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,120 @@
+//! Handing a request on to the workers' API, and its answer back.
+//!
+//! It exists to decide what crosses the edge: which fields of a stranger reach the API, which of the API's reach a stranger, how long
+//! each may take, and what a caller reads when the API does not answer. Moving the bytes is for Pingora.
+
+use std::net::IpAddr;
+
+use http::{HeaderName, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType};
+use sallyport_security::headers::{RouteClass, must_be_removed, response_headers};
+
+use crate::answer::{REQUEST_ID, limit_headers};
+use crate::exchange::Exchange;
+use crate::refusal::Refusal;
+use crate::routes::Forwarding;
+
+/// Fields by which a stranger could pretend to be somebody, or to come from somewhere else. Ours replace them.
+const NOT_FROM_STRANGERS: [HeaderName; 12] = [
+    header::FORWARDED,
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("baggage"),
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-user-id"),
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("request-id"),
+];
+
+/// Where a request goes, and how long that may take.
+pub(crate) fn peer(forwarding: &Forwarding) -> HttpPeer {
+    let mut peer = HttpPeer::new(forwarding.upstream, false, String::new());
+    peer.options.connection_timeout = Some(forwarding.connect_deadline);
+    peer.options.total_connection_timeout = Some(forwarding.connect_deadline);
+    peer.options.read_timeout = Some(forwarding.answer_deadline);
+    peer.options.write_timeout = Some(forwarding.answer_deadline);
+    // Shorter than any upstream's own patience, so that a request seldom meets a connection that is being closed.
+    peer.options.idle_timeout = Some(std::time::Duration::from_secs(20));
+    peer
+}
+
+/// Replaces what a stranger may not say by what the edge knows.
+///
+/// # Errors
+/// When a value is no header's value, which none of ours is.
+pub(crate) fn dress_request(
+    request: &mut RequestHeader,
+    exchange: &Exchange,
+) -> pingora::Result<()> {
+    for name in &NOT_FROM_STRANGERS {
+        request.remove_header(name);
+    }
+    request.insert_header("traceparent", exchange.span.traceparent())?;
+    request.insert_header(REQUEST_ID, exchange.span.trace_id.to_string())?;
+    request.insert_header("x-forwarded-proto", exchange.scheme)?;
+    if let Some(address) = exchange.address {
+        request.insert_header("x-forwarded-for", address_text(address))?;
+    }
+    Ok(())
+}
+
+/// Gives an upstream's answer the fields that every answer of the edge has.
+///
+/// # Errors
+/// When a value is no header's value, which none of ours is.
+pub(crate) fn dress_response(
+    response: &mut ResponseHeader,
+    exchange: &Exchange,
+) -> pingora::Result<()> {
+    if response.status.is_informational() {
+        return Ok(());
+    }
+    let telling: Vec<HeaderName> = response
+        .headers
+        .keys()
+        .filter(|name| must_be_removed(name))
+        .cloned()
+        .collect();
+    for name in &telling {
+        response.remove_header(name);
+    }
+    for (name, value) in response_headers(RouteClass::Api) {
+        response.insert_header(name.clone(), value.clone())?;
+    }
+    if let Some(limited) = &exchange.limited {
+        for (name, value) in limit_headers(limited) {
+            response.insert_header(name, value)?;
+        }
+    }
+    response.insert_header(REQUEST_ID, exchange.span.trace_id.to_string())
+}
+
+/// What a failed hand-over means for the caller; nothing when there is no caller any more.
+pub(crate) fn failure(error: &Error, forwarding: Option<&Forwarding>) -> Option<Refusal> {
+    match error.esource() {
+        ErrorSource::Upstream => Some(match error.etype() {
+            ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
+                Refusal::UpstreamTooSlow
+            }
+            _ => Refusal::Upstream,
+        }),
+        ErrorSource::Downstream => match error.etype() {
+            ErrorType::WriteError
+            | ErrorType::ReadError
+            | ErrorType::ConnectionClosed
+            | ErrorType::WriteTimedout => None,
+            _ => forwarding.map(|forwarding| crate::body::broken(error, forwarding.body_deadline)),
+        },
+        ErrorSource::Internal | ErrorSource::Unset => Some(Refusal::Internal),
+    }
+}
+
+fn address_text(address: IpAddr) -> String {
+    address.to_canonical().to_string()
+}

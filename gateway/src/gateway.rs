@@ -1,0 +1,238 @@
+//! Starting the edge and stopping it.
+//!
+//! It exists as the one place where the parts meet: settings become a route table, limits and doors; a stop becomes a drain. When to
+//! start and stop is for the binary.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pingora::apps::HttpServerOptions;
+use pingora::proxy::http_proxy;
+use pingora::server::configuration::ServerConf;
+use sallyport_security::InvalidQuota;
+use sallyport_telemetry::Health;
+use sallyport_telemetry::trace::{KeepPolicy, SpanSink};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::accept::Shelf;
+use crate::checks::{Peers, Strangers};
+use crate::edge::Edge;
+use crate::events::Meters;
+use crate::head::HeadLimits;
+use crate::listeners::{self, Connections, Doorway, TlsError, TlsMaterial};
+use crate::routes::RouteTable;
+use crate::settings::Settings;
+
+/// How often a request is handed to an upstream whose kept connection turned out to be closed.
+const FORWARD_TRIES: usize = 2;
+/// How long connections that did not drain in time may take to notice that they were cut.
+const CUT_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Why the edge did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A door could not be opened.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Which door.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A TLS door without a certificate.
+    #[error("a TLS address is set, but no certificate was given")]
+    NoCertificate,
+    /// The certificate cannot be used.
+    #[error("TLS cannot be served")]
+    Tls(#[from] TlsError),
+    /// A limit that was never validated.
+    #[error("a limit makes no sense")]
+    Limit(#[from] InvalidQuota),
+}
+
+/// The edge.
+pub struct Gateway;
+
+/// A running edge.
+pub struct GatewayHandle {
+    http: Option<SocketAddr>,
+    tls: Option<SocketAddr>,
+    draining: CancellationToken,
+    ended: CancellationToken,
+    tracker: TaskTracker,
+    drain_deadline: Duration,
+}
+
+/// Everything that an edge works with.
+pub struct Parts {
+    /// Where deliveries are stored.
+    pub shelf: Arc<dyn Shelf>,
+    /// What the health pages show.
+    pub health: Health,
+    /// Where traces go that no message carries away.
+    pub sinks: Arc<dyn SpanSink>,
+    /// Which traces are kept.
+    pub keep: KeepPolicy,
+    /// The certificate; needed when a TLS address is set.
+    pub tls: Option<TlsMaterial>,
+}
+
+impl Gateway {
+    /// Opens the doors. Requests are served from the moment this returns until `stop` is cancelled, which begins the drain.
+    ///
+    /// # Errors
+    /// When a door cannot be opened; then none is.
+    pub async fn start(
+        settings: &Settings,
+        parts: Parts,
+        stop: CancellationToken,
+    ) -> Result<GatewayHandle, StartError> {
+        let http = listen(settings.http).await?;
+        let tls = listen(settings.tls).await?;
+        let acceptor = match (&tls, &parts.tls) {
+            (Some(_), Some(material)) => Some(Arc::new(listeners::acceptor(material)?)),
+            (Some(_), None) => return Err(StartError::NoCertificate),
+            (None, _) => None,
+        };
+        let handle = GatewayHandle {
+            http: http
+                .as_ref()
+                .and_then(|listener| listener.local_addr().ok()),
+            tls: tls.as_ref().and_then(|listener| listener.local_addr().ok()),
+            // A token of its own: the drain may begin without the whole process stopping.
+            draining: stop.child_token(),
+            ended: CancellationToken::new(),
+            tracker: TaskTracker::new(),
+            drain_deadline: settings.drain_deadline(),
+        };
+        let doorway = Arc::new(handle.doorway(settings, parts)?);
+        for (listener, acceptor) in [(http, None), (tls, acceptor)] {
+            if let Some(listener) = listener {
+                handle
+                    .tracker
+                    .spawn(Arc::clone(&doorway).keep_open(listener, acceptor));
+            }
+        }
+        tracing::info!(
+            name: "edge.started",
+            {
+                http = handle.http.map(tracing::field::display),
+                tls = handle.tls.map(tracing::field::display),
+                routes = settings.routes.len(),
+            },
+            "Edge started"
+        );
+        Ok(handle)
+    }
+}
+
+/// Pingora refuses CONNECT with an answer of its own that lacks every header of ours. With this the request reaches the checks
+/// instead, and no route takes it.
+fn no_bare_refusals() -> HttpServerOptions {
+    let mut options = HttpServerOptions::default();
+    options.allow_connect_method_proxying = true;
+    options
+}
+
+async fn listen(address: Option<SocketAddr>) -> Result<Option<TcpListener>, StartError> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    let listener = TcpListener::bind(address).await;
+    listener
+        .map(Some)
+        .map_err(|source| StartError::Listen { address, source })
+}
+
+impl GatewayHandle {
+    /// Where plain HTTP is served.
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    /// Where TLS is served.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.tls
+    }
+
+    /// Takes no new connection, answers what is in flight, and returns when all connections are closed or the drain's
+    /// deadline has passed. Says whether everything was answered. Twice is fine.
+    ///
+    /// Not cancel safe in one sense only: dropped halfway, the drain goes on without its deadline.
+    pub async fn drain(&self) -> bool {
+        self.draining.cancel();
+        self.tracker.close();
+        if timeout(self.drain_deadline, self.tracker.wait())
+            .await
+            .is_ok()
+        {
+            return true;
+        }
+        let cut = self.tracker.len();
+        self.ended.cancel();
+        tracing::warn!(name: "edge.drain_cut", { tasks = cut }, "Drain deadline passed, connections were cut");
+        // They only have to be polled once more. Whether they made it in time changes nothing any more.
+        drop(timeout(CUT_DEADLINE, self.tracker.wait()).await);
+        false
+    }
+
+    fn doorway(&self, settings: &Settings, parts: Parts) -> Result<Doorway, StartError> {
+        let origin = Instant::now();
+        let table = RouteTable::new(&settings.routes, origin)?;
+        let meters = Arc::new(Meters::new(&table, parts.sinks, parts.keep, origin)?);
+        let limits = &settings.connections;
+        let head = HeadLimits {
+            bytes_max: limits.head_bytes_max,
+            fields_max: limits.head_fields_max,
+        };
+        let edge = Edge {
+            table,
+            strangers: Strangers::new(&settings.strangers, origin)?,
+            peers: Peers::new(&settings.trusted_peers),
+            fields_max: limits.head_fields_max,
+            shelf: parts.shelf,
+            health: parts.health,
+            meters: Arc::clone(&meters),
+            draining: self.draining.clone(),
+        };
+        let conf = ServerConf {
+            max_retries: FORWARD_TRIES,
+            ..ServerConf::default()
+        };
+        let mut proxy = http_proxy(&Arc::new(conf), edge);
+        proxy.server_options = Some(no_bare_refusals());
+        proxy.h2_options = Some(listeners::h2_options(head, limits.streams_max));
+        let trusted = Peers::new(&settings.trusted_peers);
+        Ok(Doorway {
+            proxy: Arc::new(proxy),
+            meters,
+            connections: Connections::new(limits.total_max, limits.per_address_max),
+            trusts: Box::new(move |address| trusted.trusts(address)),
+            head,
+            head_deadline: Duration::from_millis(limits.head_deadline_ms),
+            handshake_deadline: Duration::from_millis(limits.handshake_deadline_ms),
+            idle: Duration::from_millis(limits.idle_ms),
+            tracker: self.tracker.clone(),
+            draining: self.draining.clone(),
+            ended: self.ended.clone(),
+            shutdown: self.shutdown_watch(),
+        })
+    }
+
+    /// The beginning of the drain, in the form in which Pingora listens for it.
+    fn shutdown_watch(&self) -> watch::Receiver<bool> {
+        let (announce, watch) = watch::channel(self.draining.is_cancelled());
+        let draining = self.draining.clone();
+        self.tracker.spawn(async move {
+            draining.cancelled().await;
+            announce.send_replace(true);
+        });
+        watch
+    }
+}

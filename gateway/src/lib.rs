@@ -1,0 +1,45 @@
+//! The edge: everything that comes into the house comes in here.
+//!
+//! It exists to be the one guarded door. It accepts connections under its own limits, refuses what can be read in two ways, asks
+//! its checks in one written order, and then does one of two things: it takes a webhook, has it stored and answers, or
+//! it hands the request on to the workers' API. Every answer carries the security headers and its trace id, every
+//! refusal a reason that is counted.
+//!
+//! It knows no bot's commands and no provider's API. It holds keys to verify webhooks and no token to send with, and it never reads
+//! a stored payload back.
+//!
+//! Reading order: [`Gateway`] → [`listeners`] → [`head`] → [`edge`] → [`checks`] → [`accept`] and [`forward`].
+
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
+mod gateway;
+mod settings;
+
+mod listeners;
+
+mod head;
+
+mod edge;
+
+mod checks;
+
+mod accept;
+mod body;
+mod forward;
+mod health;
+
+mod answer;
+mod problem;
+mod refusal;
+
+mod events;
+mod exchange;
+mod routes;
+
+pub use accept::Shelf;
+pub use gateway::{Gateway, GatewayHandle, Parts, StartError};
+pub use listeners::{TlsError, TlsMaterial};
+pub use settings::{
+    AcceptSettings, BotSettings, CertificateSettings, ConnectionSettings, ForwardSettings,
+    HealthPage, RateSettings, RouteSettings, Settings, Source, StrangerSettings,
+};

@@ -1,0 +1,138 @@
+//! From a listening socket to a request: the accept loop around Pingora's proxy.
+//!
+//! It exists because Pingora's own server bounds neither heads nor handshakes nor connections as a front door must, and cannot be
+//! drained under our own clock. Each connection is counted before it costs anything, serves its requests one protocol at a
+//! time ([`http1`], [`http2`]), and is waited for at the end. What a request means is for [`crate::edge`].
+
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora::listeners::tls::Acceptor;
+use pingora::protocols::l4::stream::Stream as L4Stream;
+use pingora::protocols::{ALPN, GetSocketDigest, SocketDigest, Stream};
+use pingora::proxy::HttpProxy;
+use pingora::server::ShutdownWatch;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::edge::Edge;
+use crate::events::{Connected, Meters};
+use crate::head::HeadLimits;
+
+mod connections;
+mod http1;
+mod http2;
+mod tls;
+
+pub(crate) use connections::Connections;
+pub(crate) use http2::options as h2_options;
+pub(crate) use tls::acceptor;
+pub use tls::{TlsError, TlsMaterial};
+
+/// How long the loop rests when the kernel refuses to hand over a connection, mostly for want of file descriptors.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// What every connection needs.
+pub(crate) struct Doorway {
+    pub(crate) proxy: Arc<HttpProxy<Edge>>,
+    pub(crate) meters: Arc<Meters>,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) trusts: Box<dyn Fn(std::net::IpAddr) -> bool + Send + Sync>,
+    pub(crate) head: HeadLimits,
+    pub(crate) head_deadline: Duration,
+    pub(crate) handshake_deadline: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) tracker: TaskTracker,
+    /// Cancelled when the drain begins.
+    pub(crate) draining: CancellationToken,
+    /// Cancelled when the drain's deadline has passed.
+    pub(crate) ended: CancellationToken,
+    /// The same as `draining`, as Pingora wants to hear it.
+    pub(crate) shutdown: ShutdownWatch,
+}
+
+impl Doorway {
+    /// Accepts connections until the drain begins.
+    pub(crate) async fn keep_open(
+        self: Arc<Self>,
+        listener: TcpListener,
+        tls: Option<Arc<Acceptor>>,
+    ) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.draining.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((socket, peer)) => self.admit(socket, peer, tls.as_ref()),
+                Err(error) => {
+                    tracing::warn!(name: "edge.accept_failed", { error = %error }, "Accepting a connection failed");
+                    tokio::time::sleep(ACCEPT_REST).await;
+                }
+            }
+        }
+    }
+
+    fn admit(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr, tls: Option<&Arc<Acceptor>>) {
+        let is_ours = (self.trusts)(peer.ip());
+        let Some(admitted) = self.connections.admit(peer.ip(), is_ours) else {
+            self.meters.connection(Connected::Limit);
+            return;
+        };
+        let doorway = Arc::clone(self);
+        let tls = tls.cloned();
+        self.tracker.spawn(async move {
+            let ended = doorway.ended.clone();
+            tokio::select! {
+                biased;
+                () = ended.cancelled() => {}
+                () = doorway.serve(socket, peer, tls) => {}
+            }
+            drop(admitted);
+        });
+    }
+
+    async fn serve(&self, socket: TcpStream, peer: SocketAddr, tls: Option<Arc<Acceptor>>) {
+        let Some(stream) = self.open(socket, peer, tls).await else {
+            return;
+        };
+        self.meters.connection(Connected::Accepted);
+        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+            http2::serve(self, stream).await;
+        } else {
+            http1::serve(self, stream).await;
+        }
+    }
+
+    /// Makes Pingora's kind of stream of a socket, with TLS inside if the door has it.
+    async fn open(
+        &self,
+        socket: TcpStream,
+        peer: SocketAddr,
+        tls: Option<Arc<Acceptor>>,
+    ) -> Option<Stream> {
+        // Answers are written whole; waiting for more to send would only delay them.
+        socket.set_nodelay(true).ok()?;
+        let digest = SocketDigest::from_raw_fd(socket.as_raw_fd());
+        // Set here, so that a peer who has left already still has an address. Nobody has set it before.
+        digest.peer_addr.get_or_init(|| Some(peer.into()));
+        let mut stream = L4Stream::from(socket);
+        stream.set_socket_digest(digest);
+        let Some(acceptor) = tls else {
+            return Some(Box::new(stream));
+        };
+        let _handshaking = self.meters.states.handshake.hold();
+        match timeout(self.handshake_deadline, acceptor.tls_handshake(stream)).await {
+            Ok(Ok(stream)) => Some(Box::new(stream)),
+            Ok(Err(_)) | Err(_) => {
+                self.meters.connection(Connected::TlsError);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The pages: for each kind of problem what it means and what to do about it.
+//!
+//! They exist as plain constants, so that whoever refuses a request names a page and cannot misspell it. How they are
+//! shown is for [`super`].
+
+use super::Page;
+
+pub(crate) const TOO_SLOW: Page = Page {
+    name: "too-slow",
+    title: "Request too slow",
+    meaning: "The request did not arrive completely before its deadline, so the connection was given to others.",
+    fix: "Send the whole request at once. If the network is slow, send less, or try again later.",
+};
+
+pub(crate) const HEAD_TOO_LARGE: Page = Page {
+    name: "head-too-large",
+    title: "Head too large",
+    meaning: "The request line and header fields together are larger, or more, than this server reads.",
+    fix: "Remove header fields that nobody needs; cookies are a frequent cause.",
+};
+
+pub(crate) const MALFORMED_REQUEST: Page = Page {
+    name: "malformed-request",
+    title: "Malformed request",
+    meaning: "The request can be read in more than one way, or in none. Such requests are refused, because two programs that \
+     read one differently can be played against each other.",
+    fix: "Use a current HTTP client. The detail of the answer names what is wrong.",
+};
+
+pub(crate) const VERSION_NOT_SUPPORTED: Page = Page {
+    name: "version-not-supported",
+    title: "HTTP version not supported",
+    meaning: "The request names an HTTP version that is not spoken on this port.",
+    fix: "Use HTTP/1.1, or HTTP/2 over TLS.",
+};
+
+pub(crate) const EXPECTATION_FAILED: Page = Page {
+    name: "expectation-failed",
+    title: "Expectation failed",
+    meaning: "The request has an Expect field that this server cannot meet.",
+    fix: "Leave the field out, or send 100-continue.",
+};
+
+pub(crate) const NOT_FOUND: Page = Page {
+    name: "not-found",
+    title: "Not found",
+    meaning: "Nothing lives at this path, or the bot that it names is not registered here.",
+    fix: "Compare the path with the one in your settings, letter by letter.",
+};
+
+pub(crate) const METHOD_NOT_ALLOWED: Page = Page {
+    name: "method-not-allowed",
+    title: "Method not allowed",
+    meaning: "The path exists, but not for this method.",
+    fix: "The Allow field of the answer lists the methods that it takes.",
+};
+
+pub(crate) const UNSUPPORTED_TYPE: Page = Page {
+    name: "unsupported-type",
+    title: "Unsupported media type",
+    meaning: "The body is of a type that this path does not take.",
+    fix: "Set Content-Type to the type that the answer's Accept field names, and send the body in it.",
+};
+
+pub(crate) const BODY_TOO_LARGE: Page = Page {
+    name: "body-too-large",
+    title: "Body too large",
+    meaning: "The body is larger than this path takes. Nothing of it was stored.",
+    fix: "Send less. The detail of the answer names the limit in bytes.",
+};
+
+pub(crate) const NOT_AUTHENTICATED: Page = Page {
+    name: "not-authenticated",
+    title: "Not authenticated",
+    meaning: "The request does not prove who sent it: the secret or token is missing, or it is not a current one.",
+    fix: "Send the secret that was agreed on. For Telegram, set the webhook again with the current secret_token.",
+};
+
+pub(crate) const INVALID_BODY: Page = Page {
+    name: "invalid-body",
+    title: "Invalid body",
+    meaning: "The body is not what this path stores. Nothing of it was stored.",
+    fix: "The errors of the answer say where in the body, and why.",
+};
+
+pub(crate) const RATE_LIMITED: Page = Page {
+    name: "rate-limited",
+    title: "Too many requests",
+    meaning: "More requests came than the limit allows. RateLimit-Policy describes the limit, RateLimit what is left of it.",
+    fix: "Wait as many seconds as Retry-After says, then go on more slowly.",
+};
+
+pub(crate) const NOT_STORED: Page = Page {
+    name: "not-stored",
+    title: "Not stored",
+    meaning: "The request was fine, but nothing durable can take it now, so it was refused and not half kept.",
+    fix: "Send it again after as many seconds as Retry-After says. Nothing needs to be changed.",
+};
+
+pub(crate) const UPSTREAM_UNREACHABLE: Page = Page {
+    name: "upstream-unreachable",
+    title: "Service unreachable",
+    meaning: "The service behind this path takes no connections, or broke one off.",
+    fix: "Try again shortly. If it lasts, tell whoever runs this server and quote the code.",
+};
+
+pub(crate) const UPSTREAM_TOO_SLOW: Page = Page {
+    name: "upstream-too-slow",
+    title: "Service too slow",
+    meaning: "The service behind this path did not answer in time. It may still have done what was asked.",
+    fix: "Look whether it was done before you send it again.",
+};
+
+pub(crate) const INTERNAL_ERROR: Page = Page {
+    name: "internal-error",
+    title: "Internal error",
+    meaning: "Something went wrong here that is not your fault.",
+    fix: "Tell whoever runs this server and quote the code.",
+};
+
+/// Told by the workers' API, like the next one; the page lives here with the others.
+pub(crate) const INVALID_QUERY: Page = Page {
+    name: "invalid-query",
+    title: "Invalid query",
+    meaning: "A parameter of the query is unknown, or not what it should be.",
+    fix: "The errors of the answer say which parameter, and why.",
+};
+
+/// See [`INVALID_QUERY`].
+pub(crate) const UNAVAILABLE: Page = Page {
+    name: "unavailable",
+    title: "Temporarily unavailable",
+    meaning: "What stands behind this path could not be read in time.",
+    fix: "Try again after as many seconds as Retry-After says.",
+};
+
+/// All of them, for the addresses at which they are served.
+pub(super) const ALL: [&Page; 18] = [
+    &TOO_SLOW,
+    &HEAD_TOO_LARGE,
+    &MALFORMED_REQUEST,
+    &VERSION_NOT_SUPPORTED,
+    &EXPECTATION_FAILED,
+    &NOT_FOUND,
+    &METHOD_NOT_ALLOWED,
+    &UNSUPPORTED_TYPE,
+    &BODY_TOO_LARGE,
+    &NOT_AUTHENTICATED,
+    &INVALID_BODY,
+    &RATE_LIMITED,
+    &NOT_STORED,
+    &UPSTREAM_UNREACHABLE,
+    &UPSTREAM_TOO_SLOW,
+    &INTERNAL_ERROR,
+    &INVALID_QUERY,
+    &UNAVAILABLE,
+];

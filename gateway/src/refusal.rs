@@ -1,0 +1,237 @@
+//! Every way in which the edge says no, and the one place that turns each into a status, a reason and words.
+//!
+//! It exists so that a reason has one spelling in answers, metrics, logs and spans, and so that no check invents a status of
+//! its own. How the words are wrapped is for [`crate::problem`]; who is told is for [`crate::answer`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use sallyport_security::Decision;
+use sallyport_sources::telegram;
+
+use crate::problem::{Page, pages};
+
+/// Why a request gets no 2xx.
+#[derive(Clone, Debug)]
+pub(crate) enum Refusal {
+    /// The head was not complete in time.
+    HeadTooSlow(Duration),
+    /// The head has more bytes than this.
+    HeadTooLarge(usize),
+    /// The head has more fields than this.
+    TooManyFields(usize),
+    /// The head can be read in two ways, or in none.
+    Malformed(&'static str),
+    /// An HTTP version that is not spoken here.
+    Version,
+    /// An `Expect` that cannot be met.
+    Expectation,
+    /// No route has this path.
+    NoRoute,
+    /// The route knows no such bot.
+    UnknownBot,
+    /// The route takes these methods only.
+    Method(Arc<str>),
+    /// The route takes this type only.
+    ContentType(&'static str),
+    /// The body is, or says that it is, larger than this.
+    BodyTooLarge(usize),
+    /// The body was not complete in time.
+    BodyTooSlow(Duration),
+    /// The body ended before it was complete.
+    BodyCut,
+    /// The webhook's sender did not prove who it is.
+    Signature(telegram::Refusal),
+    /// The page needs a token, and none of those it takes was shown.
+    Token,
+    /// The body cannot be a delivery; where and why.
+    NotADelivery(&'static str, String),
+    /// A bucket is empty.
+    TooFast(Limited),
+    /// Nothing durable takes messages now.
+    NotStored(Duration),
+    /// The upstream takes no connection, or broke it.
+    Upstream,
+    /// The upstream did not answer in time.
+    UpstreamTooSlow,
+    /// Our own fault.
+    Internal,
+}
+
+/// A bucket that was empty.
+#[derive(Clone, Debug)]
+pub(crate) struct Limited {
+    /// Which one, as in `RateLimit-Policy`.
+    pub(crate) limiter: &'static str,
+    /// How it is filled.
+    pub(crate) quota: sallyport_security::Quota,
+    /// What it said.
+    pub(crate) decision: Decision,
+}
+
+impl Refusal {
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::HeadTooSlow(_) | Self::BodyTooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::HeadTooLarge(_) | Self::TooManyFields(_) => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
+            Self::Malformed(_) | Self::BodyCut | Self::NotADelivery(..) => StatusCode::BAD_REQUEST,
+            Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::Expectation => StatusCode::EXPECTATION_FAILED,
+            Self::NoRoute | Self::UnknownBot => StatusCode::NOT_FOUND,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Signature(_) | Self::Token => StatusCode::UNAUTHORIZED,
+            Self::TooFast(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::NotStored(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Upstream => StatusCode::BAD_GATEWAY,
+            Self::UpstreamTooSlow => StatusCode::GATEWAY_TIMEOUT,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The reason as metrics, logs and spans spell it. Few values.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::HeadTooSlow(_) => "head_too_slow",
+            Self::HeadTooLarge(_) => "head_too_large",
+            Self::TooManyFields(_) => "too_many_fields",
+            Self::Malformed(_) => "malformed",
+            Self::Version => "version",
+            Self::Expectation => "expectation",
+            Self::NoRoute => "no_route",
+            Self::UnknownBot => "unknown_bot",
+            Self::Method(_) => "method",
+            Self::ContentType(_) => "content_type",
+            Self::BodyTooLarge(_) => "body_too_large",
+            Self::BodyTooSlow(_) => "body_too_slow",
+            Self::BodyCut => "body_cut",
+            Self::Signature(_) => "signature",
+            Self::Token => "token",
+            Self::NotADelivery(..) => "not_a_delivery",
+            Self::TooFast(_) => "rate_limited",
+            Self::NotStored(_) => "not_stored",
+            Self::Upstream => "upstream",
+            Self::UpstreamTooSlow => "upstream_too_slow",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The page that explains it.
+    pub(crate) fn page(&self) -> &'static Page {
+        match self {
+            Self::HeadTooSlow(_) | Self::BodyTooSlow(_) => &pages::TOO_SLOW,
+            Self::HeadTooLarge(_) | Self::TooManyFields(_) => &pages::HEAD_TOO_LARGE,
+            Self::Malformed(_) | Self::BodyCut => &pages::MALFORMED_REQUEST,
+            Self::Version => &pages::VERSION_NOT_SUPPORTED,
+            Self::Expectation => &pages::EXPECTATION_FAILED,
+            Self::NoRoute | Self::UnknownBot => &pages::NOT_FOUND,
+            Self::Method(_) => &pages::METHOD_NOT_ALLOWED,
+            Self::ContentType(_) => &pages::UNSUPPORTED_TYPE,
+            Self::BodyTooLarge(_) => &pages::BODY_TOO_LARGE,
+            Self::Signature(_) | Self::Token => &pages::NOT_AUTHENTICATED,
+            Self::NotADelivery(..) => &pages::INVALID_BODY,
+            Self::TooFast(_) => &pages::RATE_LIMITED,
+            Self::NotStored(_) => &pages::NOT_STORED,
+            Self::Upstream => &pages::UPSTREAM_UNREACHABLE,
+            Self::UpstreamTooSlow => &pages::UPSTREAM_TOO_SLOW,
+            Self::Internal => &pages::INTERNAL_ERROR,
+        }
+    }
+
+    /// What happened and what to do, for whoever sent the request. Holds nothing that they did not send.
+    pub(crate) fn detail(&self) -> String {
+        match self {
+            Self::HeadTooSlow(deadline) => format!(
+                "The head was not complete within {} s.",
+                deadline.as_secs_f32()
+            ),
+            Self::HeadTooLarge(max) => {
+                format!("The head has more than {max} bytes. Send fewer or shorter fields.")
+            }
+            Self::TooManyFields(max) => format!("The head has more than {max} fields. Send fewer."),
+            Self::Malformed(complaint) => format!("The request is malformed: {complaint}."),
+            Self::Version => "This server speaks HTTP/1.1 and, over TLS, HTTP/2.".to_owned(),
+            Self::Expectation => {
+                "The only expectation that can be met here is 100-continue.".to_owned()
+            }
+            Self::NoRoute => "Nothing lives at this path. Check it for typing mistakes.".to_owned(),
+            Self::UnknownBot => {
+                "No bot of this name is registered here. Check the webhook's URL.".to_owned()
+            }
+            Self::Method(allowed) => format!("This path takes {allowed}."),
+            Self::ContentType(accepted) => format!("Send the body as {accepted}."),
+            Self::BodyTooLarge(max) => format!("The body has more than {max} bytes."),
+            Self::BodyTooSlow(deadline) => format!(
+                "The body was not complete within {} s.",
+                deadline.as_secs_f32()
+            ),
+            Self::BodyCut => {
+                "The body ended before it was complete. Send the request again.".to_owned()
+            }
+            Self::Signature(step) => format!("Not verified: {step}."),
+            Self::Token => "Send the token as Authorization: Bearer.".to_owned(),
+            Self::NotADelivery(_, complaint) => format!("The body was not stored: {complaint}."),
+            Self::TooFast(limited) => format!(
+                "The limit of {} requests in {} s is used up. Try again in {} s.",
+                limited.quota.burst(),
+                limited.quota.window().as_secs(),
+                whole_seconds(limited.decision.retry_after)
+            ),
+            Self::NotStored(after) => format!(
+                "Nothing was stored, because the store is away. Send it again in {} s.",
+                whole_seconds(*after)
+            ),
+            Self::Upstream => {
+                "The service behind this path does not answer. Try again shortly.".to_owned()
+            }
+            Self::UpstreamTooSlow => {
+                "The service behind this path took too long. Try again shortly.".to_owned()
+            }
+            Self::Internal => {
+                "Something went wrong here. Quote the code when you report it.".to_owned()
+            }
+        }
+    }
+
+    /// When it makes sense to try again, if waiting helps.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::TooFast(limited) => Some(limited.decision.retry_after),
+            Self::NotStored(after) => Some(*after),
+            Self::Upstream | Self::UpstreamTooSlow => Some(Duration::from_secs(1)),
+            Self::HeadTooSlow(_)
+            | Self::HeadTooLarge(_)
+            | Self::TooManyFields(_)
+            | Self::Malformed(_)
+            | Self::Version
+            | Self::Expectation
+            | Self::NoRoute
+            | Self::UnknownBot
+            | Self::Method(_)
+            | Self::ContentType(_)
+            | Self::BodyTooLarge(_)
+            | Self::BodyTooSlow(_)
+            | Self::BodyCut
+            | Self::Signature(_)
+            | Self::Token
+            | Self::NotADelivery(..)
+            | Self::Internal => None,
+        }
+    }
+
+    /// Whether it is the house's fault and not the sender's.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.status().is_server_error() && !matches!(self, Self::Version)
+    }
+}
+
+/// Seconds as headers have them: whole, and never less than what is meant.
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
+    let rest = u64::from(duration.subsec_nanos() > 0);
+    duration.as_secs().saturating_add(rest)
+}

@@ -1,0 +1,249 @@
+//! The route table as it is used: settings turned into things that answer quickly.
+//!
+//! It exists so that nothing is compiled, hashed or allocated per request that could have been at the start. What is done on
+//! a route is for [`crate::accept`], [`crate::forward`] and [`crate::health`].
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::Method;
+use sallyport_security::{Digest, InvalidQuota, RateLimiter};
+use sallyport_sources::telegram;
+
+use crate::settings::{
+    AcceptSettings, BotSettings, ForwardSettings, HealthPage, RouteSettings, Source,
+};
+
+/// All routes, in the order in which they are tried.
+pub(crate) struct RouteTable(Vec<Arc<Route>>);
+
+/// One route.
+pub(crate) struct Route {
+    /// The path as it stands in the settings: what spans and metrics call it.
+    pub(crate) template: Arc<str>,
+    shape: Shape,
+    /// The methods it takes, ready for an `Allow` header.
+    pub(crate) allow: Arc<str>,
+    methods: Vec<Method>,
+    /// What it does.
+    pub(crate) action: Action,
+}
+
+enum Shape {
+    Exact,
+    /// The path up to and with the slash before the bot's name.
+    Bot(String),
+    /// The path up to and with the slash before everything below.
+    Below(String),
+}
+
+/// What a route does.
+pub(crate) enum Action {
+    /// Takes webhooks.
+    Accept(Accepting),
+    /// Hands requests on.
+    Forward(Forwarding),
+    /// Shows the process's health to everybody.
+    Health(HealthPage),
+    /// Shows all of it to those who hold one of these tokens.
+    Status(Vec<Digest>),
+    /// Explains a kind of problem.
+    Problems,
+}
+
+/// How a route takes webhooks.
+pub(crate) struct Accepting {
+    pub(crate) source: Source,
+    pub(crate) body_bytes_max: usize,
+    pub(crate) body_deadline: Duration,
+    pub(crate) limit: RateLimiter<()>,
+    bots: HashMap<String, Arc<Bot>>,
+}
+
+/// A bot that webhooks are taken for.
+pub(crate) struct Bot {
+    pub(crate) name: String,
+    pub(crate) tenant: String,
+    /// As it stands in metrics: `telegram:ops`.
+    pub(crate) source: Arc<str>,
+    pub(crate) keys: telegram::Keys,
+    pub(crate) limit: RateLimiter<()>,
+}
+
+/// How a route hands requests on.
+pub(crate) struct Forwarding {
+    pub(crate) upstream: SocketAddr,
+    pub(crate) body_bytes_max: usize,
+    pub(crate) body_deadline: Duration,
+    pub(crate) connect_deadline: Duration,
+    pub(crate) answer_deadline: Duration,
+}
+
+/// A path that was found.
+pub(crate) struct Found<'p> {
+    pub(crate) route: Arc<Route>,
+    /// The part of the path that the template names `{bot}`, or what lies below.
+    pub(crate) rest: &'p str,
+}
+
+impl RouteTable {
+    /// Builds the table; the pages of `/problems/` come with every edge.
+    ///
+    /// # Errors
+    /// When a limit was never validated and makes no sense.
+    pub(crate) fn new(settings: &[RouteSettings], origin: Instant) -> Result<Self, InvalidQuota> {
+        let mut routes = settings
+            .iter()
+            .map(|route| Route::new(route, origin).map(Arc::new))
+            .collect::<Result<Vec<_>, _>>()?;
+        routes.push(Arc::new(Route::problems()));
+        Ok(Self(routes))
+    }
+
+    /// The first route that `path` belongs to.
+    pub(crate) fn find<'p>(&self, path: &'p str) -> Option<Found<'p>> {
+        self.0.iter().find_map(|route| {
+            let rest = route.rest_of(path)?;
+            Some(Found {
+                route: Arc::clone(route),
+                rest,
+            })
+        })
+    }
+
+    /// All routes, for what is prepared per route at the start.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.0.iter()
+    }
+}
+
+impl Route {
+    fn new(settings: &RouteSettings, origin: Instant) -> Result<Self, InvalidQuota> {
+        let (action, methods) = if let Some(accept) = &settings.accept {
+            (
+                Action::Accept(Accepting::new(accept, origin)?),
+                vec![Method::POST],
+            )
+        } else if let Some(forward) = &settings.forward {
+            (
+                Action::Forward(Forwarding::new(forward)),
+                methods_of(forward),
+            )
+        } else {
+            let tokens = settings.tokens.iter().filter(|token| !token.is_empty());
+            let tokens: Vec<_> = tokens
+                .map(|token| Digest::of(token.expose().as_bytes()))
+                .collect();
+            let action = match settings.health.unwrap_or(HealthPage::Live) {
+                HealthPage::Status => Action::Status(tokens),
+                page @ (HealthPage::Live | HealthPage::Ready) => Action::Health(page),
+            };
+            (action, vec![Method::GET, Method::HEAD])
+        };
+        Ok(Self::with(&settings.path, methods, action))
+    }
+
+    fn problems() -> Self {
+        let template = format!("{}*", crate::problem::PREFIX);
+        Self::with(&template, vec![Method::GET, Method::HEAD], Action::Problems)
+    }
+
+    fn with(template: &str, methods: Vec<Method>, action: Action) -> Self {
+        let shape = if let Some(prefix) = template.strip_suffix("{bot}") {
+            Shape::Bot(prefix.to_owned())
+        } else if let Some(prefix) = template.strip_suffix('*') {
+            Shape::Below(prefix.to_owned())
+        } else {
+            Shape::Exact
+        };
+        let names: Vec<_> = methods.iter().map(Method::as_str).collect();
+        Self {
+            template: Arc::from(template),
+            shape,
+            allow: Arc::from(names.join(", ")),
+            methods,
+            action,
+        }
+    }
+
+    /// Whether this method is taken.
+    pub(crate) fn takes(&self, method: &Method) -> bool {
+        self.methods.contains(method)
+    }
+
+    fn rest_of<'p>(&self, path: &'p str) -> Option<&'p str> {
+        match &self.shape {
+            Shape::Exact => (path == &*self.template).then_some(""),
+            Shape::Below(prefix) => path.strip_prefix(prefix.as_str()),
+            Shape::Bot(prefix) => path
+                .strip_prefix(prefix.as_str())
+                .filter(|name| !name.is_empty() && !name.contains('/')),
+        }
+    }
+}
+
+fn methods_of(forward: &ForwardSettings) -> Vec<Method> {
+    forward
+        .methods
+        .iter()
+        .filter_map(|name| Method::from_bytes(name.as_bytes()).ok())
+        .collect()
+}
+
+impl Accepting {
+    fn new(settings: &AcceptSettings, origin: Instant) -> Result<Self, InvalidQuota> {
+        let bots = settings
+            .bots
+            .iter()
+            .map(|bot| {
+                Ok((
+                    bot.name.clone(),
+                    Arc::new(Bot::new(settings.source, bot, origin)?),
+                ))
+            })
+            .collect::<Result<_, InvalidQuota>>()?;
+        Ok(Self {
+            source: settings.source,
+            body_bytes_max: settings.body_bytes_max,
+            body_deadline: Duration::from_millis(settings.body_deadline_ms),
+            limit: RateLimiter::new(settings.limit.quota()?, 1, origin),
+            bots,
+        })
+    }
+
+    /// The bot of this name.
+    pub(crate) fn bot(&self, name: &str) -> Option<&Arc<Bot>> {
+        self.bots.get(name)
+    }
+
+    /// All bots, for what is prepared per bot at the start.
+    pub(crate) fn bots(&self) -> impl Iterator<Item = &Arc<Bot>> {
+        self.bots.values()
+    }
+}
+
+impl Bot {
+    fn new(source: Source, settings: &BotSettings, origin: Instant) -> Result<Self, InvalidQuota> {
+        Ok(Self {
+            name: settings.name.clone(),
+            tenant: settings.tenant.clone(),
+            source: Arc::from(format!("{}:{}", source.name(), settings.name)),
+            keys: telegram::Keys::new(&settings.secrets),
+            limit: RateLimiter::new(settings.limit.quota()?, 1, origin),
+        })
+    }
+}
+
+impl Forwarding {
+    fn new(settings: &ForwardSettings) -> Self {
+        Self {
+            upstream: settings.upstream,
+            body_bytes_max: settings.body_bytes_max,
+            body_deadline: Duration::from_millis(settings.body_deadline_ms),
+            connect_deadline: Duration::from_millis(settings.connect_deadline_ms),
+            answer_deadline: Duration::from_millis(settings.answer_deadline_ms),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! That nonsense in the settings is refused, and what is shipped is not.
+
+use serde_json::json;
+
+use super::*;
+
+fn route(value: serde_json::Value) -> Result<(), String> {
+    let route: RouteSettings = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    route.validate().map_err(|errors| errors.to_string())
+}
+
+fn bot() -> serde_json::Value {
+    json!({"name": "ops", "secrets": ["0123456789abcdef"]})
+}
+
+#[test]
+fn the_defaults_are_sound() {
+    assert!(Settings::default().validate().is_ok());
+}
+
+#[test]
+fn a_route_does_exactly_one_thing() {
+    assert_eq!(
+        route(json!({"path": "/health/live", "health": "live"})),
+        Ok(())
+    );
+    assert!(route(json!({"path": "/nothing"})).is_err());
+    let both = json!({"path": "/a", "health": "live", "forward": {"upstream": "127.0.0.1:1"}});
+    assert!(route(both).is_err());
+}
+
+#[test]
+fn an_accept_route_names_its_bot_in_the_path() {
+    let accept = json!({"source": "telegram", "bots": [bot()]});
+
+    assert_eq!(
+        route(json!({"path": "/telegram/{bot}", "accept": accept})),
+        Ok(())
+    );
+    assert!(route(json!({"path": "/telegram", "accept": accept})).is_err());
+}
+
+#[test]
+fn a_missing_or_short_secret_stops_the_start() {
+    for secret in ["", "short", "with space in it ...."] {
+        let bots = json!([{"name": "ops", "secrets": [secret]}]);
+        let accept = json!({"source": "telegram", "bots": bots});
+        assert!(
+            route(json!({"path": "/telegram/{bot}", "accept": accept})).is_err(),
+            "{secret:?}"
+        );
+    }
+}
+
+#[test]
+fn the_status_page_needs_a_token_and_no_other_page_takes_one() {
+    assert!(route(json!({"path": "/health/status", "health": "status"})).is_err());
+    assert!(route(json!({"path": "/health/status", "health": "status", "tokens": [""]})).is_err());
+    assert_eq!(
+        route(json!({"path": "/health/status", "health": "status", "tokens": ["t"]})),
+        Ok(())
+    );
+    assert!(route(json!({"path": "/health/live", "health": "live", "tokens": ["t"]})).is_err());
+}
+
+#[test]
+fn odd_paths_are_refused() {
+    for path in [
+        "", "a", "/", "//a", "/a/", "/a b", "/{bot}/a", "/a/*/b", "/a?b",
+    ] {
+        assert!(
+            route(json!({"path": path, "health": "live"})).is_err(),
+            "{path:?}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_key_is_an_error() {
+    assert!(route(json!({"path": "/a", "helth": "live"})).is_err());
+    assert!(serde_json::from_value::<Settings>(json!({"conections": {}})).is_err());
+}

@@ -1,0 +1,79 @@
+//! Who is slowed down, and above all who is not.
+
+use serde_json::json;
+
+use crate::door::{Door, SECRET, get, post, said, settings};
+
+#[tokio::test]
+async fn a_forged_flood_from_next_door_refuses_no_genuine_update() {
+    let mut settings = settings();
+    settings["strangers"] = json!({"failures": {"requests": 5, "window_seconds": 3600}});
+    let door = Door::with(settings).await;
+    let mut forger = door.connect().await;
+    let mut genuine = door.connect().await;
+
+    let mut statuses = Vec::new();
+    for update in 0..50 {
+        forger
+            .send(post("/telegram/ops", "forged", &said(update)))
+            .await;
+        statuses.push(forger.answer().await.status);
+        genuine
+            .send(post("/telegram/ops", SECRET, &said(update)))
+            .await;
+        assert_eq!(genuine.answer().await.status, 200);
+    }
+
+    assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 5);
+    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 45);
+    assert_eq!(door.shelf.stored.lock().len(), 50);
+}
+
+#[tokio::test]
+async fn a_bot_beyond_its_limit_reads_429_and_when_while_its_neighbour_goes_on() {
+    let mut settings = settings();
+    settings["routes"][0]["accept"]["bots"][0]["limit"] =
+        json!({"requests": 2, "window_seconds": 60});
+    let door = Door::with(settings).await;
+
+    let first = door.update(&said(1)).await;
+    assert_eq!(first.header("ratelimit-policy"), Some("\"bot\";q=2;w=60"));
+    assert_eq!(first.header("ratelimit"), Some("\"bot\";r=1;t=30"));
+    assert_eq!(door.update(&said(2)).await.status, 200);
+    let refused = door.update(&said(3)).await;
+    let neighbour = door
+        .ask(post("/telegram/second", "another-bots-secret", &said(3)))
+        .await;
+
+    let problem = refused.is_problem(429, "rate-limited");
+    assert_eq!(problem["retry_after"], 30);
+    assert!(
+        refused
+            .header("ratelimit")
+            .unwrap()
+            .starts_with("\"bot\";r=0;t="),
+        "{refused:?}"
+    );
+    assert_eq!(neighbour.status, 200);
+    assert_eq!(door.shelf.stored.lock().len(), 3);
+}
+
+#[tokio::test]
+async fn a_stranger_uses_up_the_address_and_not_the_health_pages() {
+    let mut settings = settings();
+    settings["strangers"] = json!({"unverified": {"requests": 3, "window_seconds": 3600}});
+    let door = Door::with(settings).await;
+
+    for _ in 0..3 {
+        assert_eq!(door.ask(get("/problems/not-found")).await.status, 200);
+    }
+    let refused = door.ask(get("/problems/not-found")).await;
+
+    refused.is_problem(429, "rate-limited");
+    assert_eq!(
+        refused.header("ratelimit-policy"),
+        Some("\"address\";q=3;w=3600")
+    );
+    assert_eq!(door.ask(get("/health/live")).await.status, 200);
+    assert_eq!(door.update(&said(1)).await.status, 200);
+}

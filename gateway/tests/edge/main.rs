@@ -1,0 +1,19 @@
+//! The edge through real sockets: what each kind of request is answered, and what it costs.
+//!
+//! Each file is one promise; [`door`] opens an edge on ports of its own with a shelf that can be taken away.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod door;
+
+mod accepting;
+mod bad_input;
+mod connections;
+mod draining;
+mod flood;
+mod forwarding;
+mod health;
+mod limits;
+mod protocols;
+mod smuggling;
+mod tracing;

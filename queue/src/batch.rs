@@ -1,0 +1,176 @@
+//! Putting messages on the queue: the one way in, for accepted deliveries, for what settlements cause, for schedules that
+//! are due and for dead letters that are tried again.
+//!
+//! A batch travels as arrays, one per column, so that a hundred messages are one statement with one plan. The statement's
+//! pieces stand here as text, because a settlement puts its outgoing messages on the queue in its own statement.
+
+use tokio_postgres::types::ToSql;
+
+use crate::error::StoreError;
+use crate::message::NewMessage;
+
+/// How many parameters a batch has: `$1` to this. What follows in a longer statement counts on from here.
+pub(crate) const PARAMETERS: usize = 19;
+
+/// The rows of the batch as the statement sees them.
+pub(crate) const GIVEN: &str = "
+given AS MATERIALIZED (
+    SELECT *
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int2[], $7::text[], $8::int2[],
+                $9::int2[], $10::bytea[], $11::int2[], $12::text[], $13::int8[], $14::bytea[], $15::bytea[],
+                $16::bytea[], $17::float8[], $18::float8[], $19::int8[])
+    WITH ORDINALITY
+    AS g (bot, tenant, source, delivery_id, kind, kind_version, key, partition,
+          priority, payload, payload_format, subject, cause, trace, trace_id,
+          edge_spans, delay, expires, parent, place)
+)";
+
+/// Numbers what is `incoming` in the order given, leaves out what was accepted before, and puts in the rest. A delay of
+/// more than a day makes a schedule, so that the queue holds only what is near (law L12).
+pub(crate) const PUT: &str = "
+fresh AS (
+    INSERT INTO deliveries (source, delivery_id, message_id, trace)
+    SELECT source, delivery_id, id, trace FROM incoming WHERE delivery_id IS NOT NULL
+    ON CONFLICT (source, delivery_id) DO NOTHING
+    RETURNING message_id
+),
+kept AS MATERIALIZED (
+    SELECT * FROM incoming WHERE delivery_id IS NULL OR id IN (SELECT message_id FROM fresh)
+),
+logged AS (
+    INSERT INTO messages (id, day, bot, tenant, source, delivery_id, kind, kind_version, key, partition, priority,
+                          payload, payload_format, subject, cause, trace, trace_id, edge_spans, accepted_at, expires_at)
+    SELECT id, (statement_timestamp() AT TIME ZONE 'utc')::date, bot, tenant, source, delivery_id, kind, kind_version,
+           key, partition, priority, payload, payload_format, subject, cause, trace, trace_id, edge_spans,
+           statement_timestamp(), statement_timestamp() + expires * interval '1 second'
+    FROM kept WHERE coalesce(delay, 0) <= 86400
+),
+queued AS (
+    INSERT INTO queue (id, day, partition, priority, state, ready_at, kind, key)
+    SELECT id, (statement_timestamp() AT TIME ZONE 'utc')::date, partition, priority,
+           CASE WHEN delay > 0 THEN 1 ELSE 0 END,
+           statement_timestamp() + coalesce(delay, 0) * interval '1 second', kind, key
+    FROM kept WHERE coalesce(delay, 0) <= 86400
+),
+planned AS (
+    INSERT INTO schedules (due_at, bot, tenant, source, kind, kind_version, key, partition, priority, payload,
+                           payload_format, subject, cause, trace, expires_seconds)
+    SELECT statement_timestamp() + delay * interval '1 second', bot, tenant, source, kind, kind_version, key,
+           partition, priority, payload, payload_format, subject, cause, trace, expires
+    FROM kept WHERE delay > 86400
+)";
+
+/// The whole statement for a batch that stands alone: which places of the batch were new, and their numbers.
+pub(crate) fn put_statement() -> String {
+    format!(
+        "WITH {GIVEN},
+         incoming AS MATERIALIZED (SELECT nextval('message_order') AS id, g.* FROM given g),
+         {PUT}
+         SELECT place, id FROM kept"
+    )
+}
+
+/// New messages as arrays, one per column.
+#[derive(Debug, Default)]
+pub(crate) struct Batch<'m> {
+    bots: Vec<&'m str>,
+    tenants: Vec<&'m str>,
+    sources: Vec<&'m str>,
+    delivery_ids: Vec<Option<&'m str>>,
+    kinds: Vec<&'m str>,
+    kind_versions: Vec<i16>,
+    keys: Vec<&'m str>,
+    partitions: Vec<i16>,
+    priorities: Vec<i16>,
+    payloads: Vec<&'m [u8]>,
+    payload_formats: Vec<i16>,
+    subjects: Vec<Option<&'m str>>,
+    causes: Vec<Option<i64>>,
+    traces: Vec<Vec<u8>>,
+    trace_ids: Vec<Vec<u8>>,
+    edge_spans: Vec<Option<Vec<u8>>>,
+    delays: Vec<Option<f64>>,
+    expiries: Vec<Option<f64>>,
+    parents: Vec<i64>,
+}
+
+impl<'m> Batch<'m> {
+    /// A batch of messages that stand for themselves, in this order.
+    ///
+    /// # Errors
+    /// One of them has an impossible shape.
+    pub(crate) fn of(
+        messages: impl IntoIterator<Item = &'m NewMessage>,
+    ) -> Result<Self, StoreError> {
+        let mut batch = Self::default();
+        for message in messages {
+            batch.push(message, 0)?;
+        }
+        Ok(batch)
+    }
+
+    /// Adds a message that is caused by the settlement in place `parent` of the same statement.
+    ///
+    /// # Errors
+    /// It has an impossible shape.
+    pub(crate) fn push(&mut self, message: &'m NewMessage, parent: i64) -> Result<(), StoreError> {
+        message.check()?;
+        self.bots.push(&message.bot);
+        self.tenants.push(&message.tenant);
+        self.sources.push(&message.source);
+        self.delivery_ids.push(message.delivery_id.as_deref());
+        self.kinds.push(&message.kind);
+        self.kind_versions
+            .push(i16::try_from(message.kind_version).unwrap_or(i16::MAX));
+        self.keys.push(message.key.as_str());
+        self.partitions.push(message.key.partition().to_sql());
+        self.priorities.push(message.priority.to_sql());
+        self.payloads.push(&message.payload);
+        self.payload_formats.push(message.payload_format.to_sql());
+        self.subjects.push(message.subject.as_deref());
+        self.causes.push(message.cause.map(|cause| cause.0));
+        self.traces.push(message.trace.to_bytes().to_vec());
+        self.trace_ids
+            .push(message.trace.trace_id.as_bytes().to_vec());
+        self.edge_spans.push(
+            message
+                .edge_spans
+                .as_ref()
+                .and_then(|spans| serde_json::to_vec(spans).ok()),
+        );
+        self.delays
+            .push(message.delay.map(|delay| delay.as_secs_f64()));
+        self.expiries.push(
+            message
+                .expires_in
+                .map(|expires_in| expires_in.as_secs_f64()),
+        );
+        self.parents.push(parent);
+        Ok(())
+    }
+
+    /// The parameters `$1` to [`PARAMETERS`].
+    pub(crate) fn parameters(&self) -> [&(dyn ToSql + Sync); PARAMETERS] {
+        [
+            &self.bots,
+            &self.tenants,
+            &self.sources,
+            &self.delivery_ids,
+            &self.kinds,
+            &self.kind_versions,
+            &self.keys,
+            &self.partitions,
+            &self.priorities,
+            &self.payloads,
+            &self.payload_formats,
+            &self.subjects,
+            &self.causes,
+            &self.traces,
+            &self.trace_ids,
+            &self.edge_spans,
+            &self.delays,
+            &self.expiries,
+            &self.parents,
+        ]
+    }
+}

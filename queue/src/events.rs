@@ -1,0 +1,192 @@
+//! What happens here, as events: one function per thing, which makes the log line and the metric from the same fields.
+
+use std::time::Duration;
+
+use sallyport_telemetry::metrics::{Counter, Counters, Histogram, Histograms};
+use sallyport_telemetry::{Chain, Label, Metric, counter, histogram};
+
+use crate::error::StoreError;
+use crate::settlement::{Settled, Settlement, Verdict};
+use crate::store::TakenOver;
+
+/// The metrics of the intake.
+pub(crate) struct IntakeEvents {
+    commit: Histogram,
+    accepted: Counters,
+    duplicates: Counters,
+    enqueued: Counters,
+}
+
+impl IntakeEvents {
+    pub(crate) fn resolve() -> Self {
+        Self {
+            commit: histogram(Metric::IntakeCommitDuration, &[(Label::Sink, "postgres")]),
+            accepted: Counters::new(Metric::IntakeAccepted),
+            duplicates: Counters::new(Metric::IntakeDuplicates),
+            enqueued: Counters::new(Metric::MessagesEnqueued),
+        }
+    }
+
+    /// A batch was committed after `took`.
+    pub(crate) fn committed(&self, took: Duration) {
+        self.commit.record(took);
+    }
+
+    /// A message of this source and kind was stored, or had been before.
+    pub(crate) fn accepted(&self, source: &str, kind: &str, duplicate: bool) {
+        if duplicate {
+            self.duplicates.of(&[source]).increment();
+        } else {
+            self.accepted.of(&[source, "postgres"]).increment();
+            self.enqueued.of(&[kind]).increment();
+        }
+    }
+
+    /// A batch failed and is tried again, together or row by row.
+    pub(crate) fn batch_failed(&self, messages: usize, error: &StoreError) {
+        tracing::warn!(name: "intake.batch_failed", messages, fault = error.fault().as_str(), error = %Chain(error), "A batch of accepts failed");
+    }
+}
+
+/// The metrics of the store.
+pub(crate) struct StoreEvents {
+    claim: Histogram,
+    settle: Histogram,
+    failures: Histograms,
+    reclaimed: Counter,
+    enqueued: Counters,
+    fenced: Counters,
+    completed: Counters,
+    dead: Counters,
+    retries: Counters,
+}
+
+impl StoreEvents {
+    pub(crate) fn resolve() -> Self {
+        Self {
+            claim: operation("claim"),
+            settle: operation("settle"),
+            failures: Histograms::new(Metric::DbClientOperationDuration),
+            reclaimed: counter(Metric::LeasesReclaimed, &[]),
+            enqueued: Counters::new(Metric::MessagesEnqueued),
+            fenced: Counters::new(Metric::FencedCompletions),
+            completed: Counters::new(Metric::MessagesCompleted),
+            dead: Counters::new(Metric::MessagesDead),
+            retries: Counters::new(Metric::MessageRetries),
+        }
+    }
+
+    /// So many messages were taken into hand.
+    pub(crate) fn claimed(&self, messages: usize, took: Duration) {
+        self.claim.record(took);
+        tracing::trace!(name: "queue.claimed", messages, "Messages were claimed");
+    }
+
+    /// These ends were made durable, or refused.
+    pub(crate) fn settled(&self, settlements: &[Settlement], answers: &[Settled], took: Duration) {
+        self.settle.record(took);
+        for (settlement, answer) in settlements.iter().zip(answers) {
+            match answer {
+                Settled::Durable => self.went_through(settlement),
+                Settled::Stale => self.refused(settlement),
+            }
+        }
+    }
+
+    fn went_through(&self, settlement: &Settlement) {
+        let kind = settlement.message.kind.as_str();
+        for message in &settlement.outgoing {
+            self.enqueued.of(&[&message.kind]).increment();
+        }
+        if let Some(outcome) = settlement.verdict.outcome() {
+            self.completed.of(&[kind, outcome.as_str()]).increment();
+        }
+        match &settlement.verdict {
+            Verdict::Retry { error, .. } => self.retries.of(&[kind, &error.kind]).increment(),
+            Verdict::Dead { error } => self.dead.of(&[kind, &error.kind]).increment(),
+            Verdict::Done
+            | Verdict::Ignored
+            | Verdict::Cancelled { .. }
+            | Verdict::Expired
+            | Verdict::Erased
+            | Verdict::Snooze { .. } => {}
+        }
+    }
+
+    fn refused(&self, settlement: &Settlement) {
+        let message = &settlement.message;
+        self.fenced.of(&[&message.kind]).increment();
+        tracing::warn!(
+            name: "queue.settlement_refused",
+            { message.id = message.id.0, kind = message.kind, partition = message.partition.0 },
+            "A settlement came too late and was refused"
+        );
+    }
+
+    /// Partitions changed hands, and this is what their earlier owners had left.
+    pub(crate) fn taken_over(&self, partitions: usize, taken: &TakenOver) {
+        if !taken.interrupted.is_empty() {
+            self.reclaimed
+                .add(u64::try_from(partitions).unwrap_or(u64::MAX));
+        }
+        tracing::info!(
+            name: "queue.taken_over",
+            partitions,
+            interrupted = taken.interrupted.len(),
+            ambiguous = taken.ambiguous.len(),
+            held = taken.held.len(),
+            "Partitions were taken over"
+        );
+    }
+
+    /// An operation failed.
+    pub(crate) fn failed(&self, name: &'static str, took: Duration, error: &StoreError) {
+        self.failures
+            .of(&["postgresql", name, error.fault().as_str()])
+            .record(took);
+        tracing::warn!(
+            name: "queue.database_failed",
+            operation = name, fault = error.fault().as_str(), error = %Chain(error), "The queue's database failed");
+    }
+}
+
+fn operation(name: &str) -> Histogram {
+    let labels = [
+        (Label::DbSystemName, "postgresql"),
+        (Label::DbOperationName, name),
+        (Label::ErrorType, ""),
+    ];
+    histogram(Metric::DbClientOperationDuration, &labels)
+}
+
+/// A notification could not be sent; the sweep will find what it was about.
+pub(crate) fn notification_failed(error: &(dyn std::error::Error + 'static)) {
+    tracing::debug!(name: "queue.wakeup_not_sent", error = %Chain(error), "A wake-up could not be sent");
+}
+
+/// The listener's connection ended.
+pub(crate) fn listener_lost(error: Option<&(dyn std::error::Error + Send + Sync + 'static)>) {
+    match error {
+        Some(error) => {
+            tracing::warn!(name: "queue.listener_lost", error = %Chain(error), "The listener for wake-ups lost its connection")
+        }
+        None => {
+            tracing::warn!(name: "queue.listener_lost", "The listener for wake-ups lost its connection")
+        }
+    }
+}
+
+/// A task that runs again and again failed this time.
+pub(crate) fn chore_failed(chore: &'static str, error: &StoreError) {
+    tracing::warn!(name: "queue.chore_failed", chore, fault = error.fault().as_str(), error = %Chain(error), "A chore of the queue failed");
+}
+
+/// A day of the log went, with what belonged to it.
+pub(crate) fn day_dropped(day: jiff::civil::Date, moved: u64, deliveries: u64) {
+    tracing::info!(name: "queue.day_dropped", day = %day, moved, deliveries, "A day of the log was dropped");
+}
+
+/// The database has another history than the last time: it was restored, or failed over.
+pub(crate) fn history_changed(before: &str, now: &str) {
+    tracing::warn!(name: "queue.history_changed", before, now, "The database has another history: leases were cleared and workers wait for a resume");
+}

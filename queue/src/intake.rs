@@ -1,0 +1,95 @@
+//! The way in: a message is accepted when it is on disk, and many share one commit (laws L1 and L2).
+//!
+//! The caller waits for its receipt while a committer gathers messages for about a millisecond and stores them with one
+//! statement. Nobody's bytes can fail a neighbour: a batch that the database refuses is tried again one by one.
+
+mod committer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sallyport_postgres::Pools;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+use crate::error::AcceptError;
+use crate::message::{NewMessage, Receipt};
+use crate::settings::Settings;
+use crate::wake::Bell;
+
+use self::committer::{Committer, Waiting};
+
+/// Takes messages in. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    waiting: mpsc::Sender<Waiting>,
+    limits: Arc<Limits>,
+}
+
+#[derive(Debug)]
+struct Limits {
+    payload_bytes_max: usize,
+    deadline: Duration,
+    retry_after: Duration,
+}
+
+impl Intake {
+    /// Starts the committer on `tasks`. It ends when every intake is gone and what it had taken is answered.
+    pub(crate) fn start(
+        pools: Pools,
+        settings: &Settings,
+        bell: Bell,
+        tasks: &TaskTracker,
+    ) -> Self {
+        let (waiting, incoming) = mpsc::channel(settings.accept_waiting_max);
+        let limits = Limits {
+            payload_bytes_max: settings.payload_bytes_max,
+            deadline: Duration::from_millis(settings.accept_deadline_ms),
+            retry_after: Duration::from_secs(settings.accept_retry_after_seconds),
+        };
+        tasks.spawn(Committer::new(pools, settings, bell, tasks.clone()).run(incoming));
+        Self {
+            waiting,
+            limits: Arc::new(limits),
+        }
+    }
+
+    /// Stores the message. When this returns a receipt, the message is on disk; a delivery that had been accepted before
+    /// is stored no second time and gets the first one's number and trace.
+    ///
+    /// # Errors
+    /// [`AcceptError::Unavailable`] when the database is away, too slow or too busy; the other variants blame the message.
+    ///
+    /// # Cancel safety
+    /// A dropped call may still store the message; a repeat with the same delivery id finds out.
+    pub async fn accept(&self, message: NewMessage) -> Result<Receipt, AcceptError> {
+        let bytes = message.payload.len();
+        if bytes > self.limits.payload_bytes_max {
+            return Err(AcceptError::TooLarge {
+                bytes,
+                bytes_max: self.limits.payload_bytes_max,
+            });
+        }
+        message.check()?;
+        let unavailable = AcceptError::Unavailable {
+            retry_after: self.limits.retry_after,
+        };
+        let (answer, answered) = oneshot::channel();
+        let deadline = tokio::time::Instant::now() + self.limits.deadline;
+        if self
+            .waiting
+            .try_send(Waiting {
+                message,
+                deadline,
+                answer,
+            })
+            .is_err()
+        {
+            return Err(unavailable);
+        }
+        match tokio::time::timeout_at(deadline, answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => Err(unavailable),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The durable queue: everything that must happen is a message in it, and Postgres holds it (design §1).
+//!
+//! It exists so that an event heard, a task to think about and a reply to say share one order, one set of retries, one
+//! kind of dead letter and one trace. It keeps laws L1–L14 of the design as far as rows can keep them; running handlers
+//! is for `workers`, connections and deadlines are for `stores/postgres`.
+//!
+//! It refuses to know what a message means: a kind is a word, a payload is bytes.
+
+pub mod mailboxes;
+pub mod membership;
+pub mod ownership;
+pub mod retry;
+
+mod message;
+mod partition;
+mod settlement;
+
+mod batch;
+mod error;
+mod events;
+mod fence;
+mod ground;
+mod low_water;
+mod rows;
+
+mod dead_letters;
+mod gauges;
+mod inspector;
+mod intake;
+mod janitor;
+mod queue;
+mod schedules;
+mod settings;
+mod store;
+mod wake;
+
+pub use dead_letters::{DeadGroup, DeadLetter, DeadLetters};
+pub use error::{AcceptError, OpenError, SettleError, StoreError};
+pub use inspector::{
+    AmbiguousMark, AttemptStory, HeldStory, Inspector, KindSummary, MessageStory, RecentFilter, RecentTrace, State, Summary,
+    WorkerSummary,
+};
+pub use intake::Intake;
+pub use janitor::{Janitor, Swept};
+pub use message::{
+    ClaimId, ClaimRef, Claimed, ErrorNote, InvalidMessage, KIND_BYTES_MAX, MessageId, NewMessage, PayloadFormat,
+    Priority, Receipt, TEXT_BYTES_MAX,
+};
+pub use partition::{Key, Partition, PartitionSet, Token};
+pub use queue::Queue;
+pub use schedules::{NewSchedule, Schedules, Ticked};
+pub use settings::Settings;
+pub use settlement::{Effects, EffectsError, HoldChange, Outcome, Settled, Settlement, Verdict};
+pub use store::{ClaimRequest, HeldKey, PartitionClaim, Promoted, Store, TakenOver};
+pub use wake::Wakeups;

@@ -1,0 +1,243 @@
+//! The heartbeat itself: an operating system thread with a small runtime and one connection.
+//!
+//! Each round says "I live", looks at everybody, takes what should be ours and is free, and publishes what we hold.
+//! A round that fails changes nothing: the holdings stand, and `may_work` turns false by itself when time runs out.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sallyport_postgres::{PoolError, Pools, Role};
+use sallyport_telemetry::Chain;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_postgres::Client;
+use tokio_util::task::TaskTracker;
+
+use super::plan::{Ours, plan};
+use super::roster::{Crowd, Look, Roster};
+use super::{Ask, Holding, Holdings, Shared, statements};
+use crate::ownership::WorkerId;
+use crate::{Partition, Token};
+
+/// Beats per lease: one may be lost, and one late, before a holder has to stop at two thirds.
+const BEATS_PER_LEASE: u32 = 5;
+
+/// Why one heartbeat failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BeatError {
+    /// No connection.
+    #[error("no connection for the heartbeat")]
+    Connect(#[source] PoolError),
+    /// A statement failed.
+    #[error("the heartbeat was refused or lost")]
+    Statement(#[from] tokio_postgres::Error),
+    /// The database did not answer in time.
+    #[error("the heartbeat got no answer within {0:?}")]
+    Late(Duration),
+    /// The thread got no runtime.
+    #[error("no runtime for the heartbeat's thread")]
+    Runtime(#[source] std::io::Error),
+}
+
+pub(super) struct Heart {
+    me: WorkerId,
+    pools: Pools,
+    shared: Arc<Shared>,
+    publish: watch::Sender<Arc<Holdings>>,
+    asked: mpsc::Receiver<Ask>,
+    roster: Roster,
+    client: Option<Client>,
+    connections: TaskTracker,
+    leaving: bool,
+}
+
+impl Heart {
+    pub(super) fn new(
+        me: WorkerId,
+        pools: Pools,
+        shared: Arc<Shared>,
+        publish: watch::Sender<Arc<Holdings>>,
+        asked: mpsc::Receiver<Ask>,
+    ) -> Self {
+        Self {
+            roster: Roster::new(shared.lease),
+            me,
+            pools,
+            shared,
+            publish,
+            asked,
+            client: None,
+            connections: TaskTracker::new(),
+            leaving: false,
+        }
+    }
+
+    /// The thread's whole life. Reports the first beat, then beats until it is stopped or its owner is gone.
+    pub(super) fn live(mut self, born: oneshot::Sender<Result<(), BeatError>>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                // Nobody waiting means that the owner is gone already.
+                born.send(Err(BeatError::Runtime(error))).ok();
+                return;
+            }
+        };
+        runtime.block_on(async {
+            let first = self.round().await;
+            let failed = first.is_err();
+            if born.send(first).is_ok() && !failed {
+                self.beat_on().await;
+            }
+        });
+    }
+
+    async fn beat_on(&mut self) {
+        let pause = self.shared.lease / BEATS_PER_LEASE;
+        let mut next = Instant::now() + pause;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(next.into()) => {
+                    self.round_and_report().await;
+                    next = Instant::now().max(next + pause);
+                }
+                ask = self.asked.recv() => match ask {
+                    Some(Ask::Release(leases, done)) => {
+                        self.release(&leases).await;
+                        done.send(()).ok();
+                        self.round_and_report().await;
+                    }
+                    Some(Ask::Leave) => {
+                        self.leaving = true;
+                        self.round_and_report().await;
+                    }
+                    Some(Ask::Stop(done)) => {
+                        self.strike_off().await;
+                        done.send(()).ok();
+                        return;
+                    }
+                    Some(Ask::FallSilent) | None => return,
+                },
+            }
+        }
+    }
+
+    async fn round_and_report(&mut self) {
+        if let Err(error) = self.round().await {
+            tracing::warn!(name: "membership.beat_failed", { worker.id = %self.me, error = %Chain(&error) }, "A heartbeat failed");
+        }
+    }
+
+    /// One round, with a deadline of a third of a lease; after a failure the connection is made anew.
+    async fn round(&mut self) -> Result<(), BeatError> {
+        let deadline = self.shared.lease / 3;
+        let outcome = tokio::time::timeout(deadline, self.beat_look_take()).await;
+        let outcome = outcome.unwrap_or(Err(BeatError::Late(deadline)));
+        if outcome.is_err() {
+            self.client = None;
+        }
+        outcome
+    }
+
+    async fn beat_look_take(&mut self) -> Result<(), BeatError> {
+        self.connect().await?;
+        let Some(client) = &self.client else {
+            return Ok(());
+        };
+        let sent = Instant::now();
+        statements::beat(client, &self.me, self.leaving).await?;
+        let asked = Instant::now();
+        let beats = statements::workers(client).await?;
+        let look = Look {
+            sent: asked,
+            answered: Instant::now(),
+        };
+        let crowd = self.roster.observe(&beats, look);
+        let leases = statements::leases(client).await?;
+        let plan = plan(&self.me, &crowd, &leases);
+        let mut holdings = keep(&plan.ours);
+        if !plan.take.is_empty() {
+            let won = statements::take(client, &self.me, &plan.take).await?;
+            holdings.extend(won.into_iter().map(|(partition, token)| (partition, Holding { token, keep: true })));
+        }
+        self.shared.beat_succeeded(sent);
+        publish(&self.publish, holdings);
+        bury(client, &crowd).await
+    }
+
+    async fn connect(&mut self) -> Result<(), BeatError> {
+        if self.client.as_ref().is_some_and(|client| !client.is_closed()) {
+            return Ok(());
+        }
+        let client = self.pools.connect_driven("heartbeat", Role::Workers, &self.connections);
+        self.client = Some(client.await.map_err(BeatError::Connect)?);
+        Ok(())
+    }
+
+    /// What is released is no longer published, whether or not the database heard of it.
+    async fn release(&mut self, leases: &[(Partition, Token)]) {
+        self.publish.send_if_modified(|holdings| {
+            let holdings = Arc::make_mut(holdings);
+            let before = holdings.len();
+            holdings.retain(|partition, holding| !leases.contains(&(*partition, holding.token)));
+            holdings.len() != before
+        });
+        let Some(client) = &self.client else {
+            return;
+        };
+        let released = tokio::time::timeout(self.shared.lease / 3, statements::release(client, &self.me, leases)).await;
+        if !matches!(released, Ok(Ok(()))) {
+            tracing::warn!(
+                name: "membership.release_failed",
+                { worker.id = %self.me, leases = leases.len() },
+                "Leases could not be released and will expire"
+            );
+        }
+    }
+
+    async fn strike_off(&mut self) {
+        self.publish.send_replace(Arc::new(Holdings::new()));
+        let Some(client) = &self.client else {
+            return;
+        };
+        let gone = tokio::time::timeout(self.shared.lease / 3, statements::strike_off(client, &self.me)).await;
+        if !matches!(gone, Ok(Ok(()))) {
+            tracing::warn!(
+                name: "membership.sign_off_failed",
+                { worker.id = %self.me },
+                "The worker could not sign off and will be found missing"
+            );
+        }
+    }
+}
+
+fn keep(ours: &[Ours]) -> Holdings {
+    ours.iter()
+        .map(|ours| {
+            let holding = Holding {
+                token: ours.token,
+                keep: ours.keep,
+            };
+            (ours.partition, holding)
+        })
+        .collect()
+}
+
+fn publish(publish: &watch::Sender<Arc<Holdings>>, holdings: Holdings) {
+    publish.send_if_modified(|current| {
+        let changed = **current != holdings;
+        if changed {
+            *current = Arc::new(holdings);
+        }
+        changed
+    });
+}
+
+/// Clears away the rows of the long dead.
+async fn bury(client: &Client, crowd: &Crowd) -> Result<(), BeatError> {
+    for worker in &crowd.long_dead {
+        if let Some(beat) = crowd.beats.get(worker) {
+            statements::bury(client, worker, *beat).await?;
+        }
+    }
+    Ok(())
+}

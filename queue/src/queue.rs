@@ -1,0 +1,204 @@
+//! The queue of one process: opened once, it hands out the parts that the rooms need, and owns the tasks behind them.
+
+use std::sync::Arc;
+
+use sallyport_postgres::Pools;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::dead_letters::DeadLetters;
+use crate::error::{OpenError, StoreError};
+use crate::inspector::Inspector;
+use crate::intake::Intake;
+use crate::janitor::Janitor;
+use crate::ownership::WorkerId;
+use crate::schedules::Schedules;
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::wake::{Bell, Wakeups};
+use crate::{gauges, ground, janitor, schedules, wake};
+
+/// The durable queue. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    pools: Pools,
+    settings: Arc<Settings>,
+    bell: Bell,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Queue {
+    /// Opens the queue for a process that works (and may take in as well): checks the ground, then starts the notifier and
+    /// the listener. Chores that one process must do are started by [`start_chores`](Self::start_chores).
+    ///
+    /// # Errors
+    /// The database is away, dishonest, unmigrated, or made for another number of partitions.
+    pub async fn open(pools: Pools, settings: Settings) -> Result<Self, OpenError> {
+        let queue = Self::new(pools, settings);
+        ground::check(&queue.pools, &queue.tasks).await?;
+        let hearing = wake::hear(queue.bell.clone(), queue.pools.clone(), queue.stop.clone());
+        queue.tasks.spawn(hearing);
+        Ok(queue)
+    }
+
+    /// Opens the queue for a process that only takes in. It starts while Postgres is away, too: what it is given is
+    /// refused as unavailable until Postgres comes.
+    ///
+    /// # Errors
+    /// The tables are there and made for another number of partitions, or not there at all.
+    pub async fn open_edge(pools: Pools, settings: Settings) -> Result<Self, OpenError> {
+        let queue = Self::new(pools, settings);
+        match ground::check_edge(&queue.pools).await {
+            Ok(()) | Err(OpenError::Store(_)) => Ok(queue),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn new(pools: Pools, settings: Settings) -> Self {
+        let process = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
+        let queue = Self {
+            pools,
+            settings: Arc::new(settings),
+            bell: Bell::new(process),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        };
+        let notifying = wake::notify(
+            queue.bell.clone(),
+            queue.pools.clone(),
+            queue.settings.notifications_per_second_max,
+            queue.stop.clone(),
+        );
+        queue.tasks.spawn(notifying);
+        queue
+    }
+
+    /// Starts what any one worker process does for all: due schedules, the days of the log, the gauges. Several may do it
+    /// at once; each chore elects who does it this time.
+    pub fn start_chores(&self) {
+        self.tasks.spawn(schedules::run(
+            self.schedules(),
+            self.settings.schedules_every_ms,
+            self.stop.clone(),
+        ));
+        self.tasks.spawn(janitor::run(
+            self.janitor(),
+            self.settings.janitor_every_ms,
+            self.stop.clone(),
+        ));
+        self.tasks.spawn(gauges::run(
+            self.inspect(),
+            self.settings.gauges_every_ms,
+            self.stop.clone(),
+        ));
+    }
+
+    /// The way in, with a committer of its own.
+    #[must_use]
+    pub fn intake(&self) -> Intake {
+        Intake::start(
+            self.pools.clone(),
+            &self.settings,
+            self.bell.clone(),
+            &self.tasks,
+        )
+    }
+
+    /// The stored queue in the hands of `worker`.
+    #[must_use]
+    pub fn store(&self, worker: &WorkerId) -> Store {
+        Store::new(self.pools.clone(), worker.clone(), self.bell.clone())
+    }
+
+    /// The wake-ups from now on.
+    #[must_use]
+    pub fn wakeups(&self) -> Wakeups {
+        self.bell.listen()
+    }
+
+    /// Looks at the queue.
+    #[must_use]
+    pub fn inspect(&self) -> Inspector {
+        Inspector::new(self.pools.clone())
+    }
+
+    /// The dead letters.
+    #[must_use]
+    pub fn dead_letters(&self) -> DeadLetters {
+        DeadLetters::new(self.pools.clone(), self.bell.clone())
+    }
+
+    /// The schedules.
+    #[must_use]
+    pub fn schedules(&self) -> Schedules {
+        Schedules::new(self.pools.clone(), self.bell.clone())
+    }
+
+    /// The janitor of the days.
+    #[must_use]
+    pub fn janitor(&self) -> Janitor {
+        Janitor::new(
+            self.pools.clone(),
+            self.settings.keep_days,
+            self.settings.days_ahead,
+            self.tasks.clone(),
+        )
+    }
+
+    /// The pools that the queue stands on.
+    #[must_use]
+    pub fn pools(&self) -> &Pools {
+        &self.pools
+    }
+
+    /// Whether the workers are to wait for [`resume`](Self::resume) (law L15).
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn paused(&self) -> Result<bool, StoreError> {
+        let connection = self
+            .pools
+            .read()
+            .get()
+            .await
+            .map_err(StoreError::pool("ask whether to wait"))?;
+        ground::is_paused(&connection).await
+    }
+
+    /// Makes every worker that starts from now on wait.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn pause(&self) -> Result<(), StoreError> {
+        let connection = self
+            .pools
+            .read()
+            .get()
+            .await
+            .map_err(StoreError::pool("pause"))?;
+        ground::set_paused(&connection, true).await
+    }
+
+    /// Lets the workers go on.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn resume(&self) -> Result<(), StoreError> {
+        let connection = self
+            .pools
+            .read()
+            .get()
+            .await
+            .map_err(StoreError::pool("resume"))?;
+        ground::set_paused(&connection, false).await
+    }
+
+    /// Stops the tasks and waits for them. The committers end when every [`Intake`] is gone, so drop those first. Twice is
+    /// fine.
+    pub async fn close(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}

@@ -1,0 +1,76 @@
+//! Trying dead letters again (law L11).
+
+use sallyport_queue::{ErrorNote, MessageId, State, Verdict};
+
+use crate::house::{House, Worker, end, message, only};
+
+async fn bury(house: &House, worker: &Worker, key: &str, error_kind: &'static str) -> MessageId {
+    let receipt = house.accept(message(key)).await;
+    let claimed = only(worker.claim().await);
+    let error = ErrorNote::new(error_kind, "it did not work");
+    worker.settle(end(&claimed, Verdict::Dead { error })).await;
+    receipt.id
+}
+
+#[tokio::test]
+async fn a_replay_is_a_new_message_under_the_old_trace_and_happens_once() {
+    let house = House::new().await;
+    let worker = house.worker("a").await;
+    let dead = bury(&house, &worker, "in:1", "timeout").await;
+    let letters = house.queue.dead_letters();
+
+    let replayed = letters.replay(&[dead]).await.unwrap();
+    let again = letters.replay(&[dead]).await.unwrap();
+
+    let (old, new) = only(replayed);
+    assert_eq!((old, again), (dead, vec![]));
+    let claimed = only(worker.claim().await);
+    assert_eq!(
+        (claimed.id, claimed.cause, claimed.attempts),
+        (new, Some(dead), 0)
+    );
+    let letter = only(letters.get(&[dead]).await.unwrap());
+    assert_eq!(
+        (letter.replayed_as, letter.trace),
+        (Some(new), claimed.trace)
+    );
+    let story = house
+        .queue
+        .inspect()
+        .by_trace(claimed.trace.trace_id)
+        .await
+        .unwrap();
+    assert_eq!(
+        story
+            .iter()
+            .map(|message| message.state.as_str())
+            .collect::<Vec<_>>(),
+        ["dead", State::Running.as_str()]
+    );
+}
+
+#[tokio::test]
+async fn dead_letters_are_grouped_by_what_killed_them() {
+    let house = House::new().await;
+    let worker = house.worker("a").await;
+    for (key, error_kind) in [("in:1", "timeout"), ("in:2", "timeout"), ("in:3", "schema")] {
+        bury(&house, &worker, key, error_kind).await;
+    }
+    let letters = house.queue.dead_letters();
+
+    let groups = letters.groups().await.unwrap();
+
+    let counted: Vec<(&str, u64, u64)> = groups
+        .iter()
+        .map(|group| (group.error_kind.as_str(), group.count, group.people))
+        .collect();
+    assert_eq!(counted, [("timeout", 2, 1), ("schema", 1, 1)]);
+    assert_eq!(
+        letters
+            .of_group("telegram.update", "timeout")
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
+}

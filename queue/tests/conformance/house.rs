@@ -1,0 +1,183 @@
+//! The given of every story: a scratch database, a queue on it, and workers that own partitions.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sallyport_postgres::testing::TestDatabase;
+use sallyport_queue::ownership::WorkerId;
+use sallyport_queue::{
+    ClaimRequest, Claimed, HoldChange, Intake, Key, MessageId, NewMessage, Partition,
+    PartitionClaim, PayloadFormat, Priority, Queue, Receipt, Settings, Settled, Settlement, Store,
+    Token, Verdict,
+};
+use sallyport_telemetry::trace::SpanContext;
+use tokio_postgres::Client;
+
+/// Longer than anything here should take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+pub struct House {
+    pub queue: Queue,
+    pub intake: Intake,
+    pub owner: Client,
+    pub database: TestDatabase,
+}
+
+impl House {
+    pub async fn new() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    pub async fn with(settings: Settings) -> Self {
+        let database = TestDatabase::create().await;
+        let queue = Queue::open(database.pools(), settings).await.unwrap();
+        let intake = queue.intake();
+        let owner = database.owner().await;
+        Self {
+            queue,
+            intake,
+            owner,
+            database,
+        }
+    }
+
+    pub async fn accept(&self, message: NewMessage) -> Receipt {
+        self.intake.accept(message).await.unwrap()
+    }
+
+    /// A worker that has just become the owner of every partition.
+    pub async fn worker(&self, name: &str) -> Worker {
+        let row = self
+            .owner
+            .query(
+                "UPDATE leases SET owner = $1, token = token + 1 RETURNING token",
+                &[&name],
+            )
+            .await
+            .unwrap();
+        let store = self.queue.store(&WorkerId::new(name));
+        Worker {
+            store,
+            token: Token(row[0].get(0)),
+        }
+    }
+
+    pub async fn count(&self, question: &str) -> i64 {
+        self.owner.query_one(question, &[]).await.unwrap().get(0)
+    }
+
+    pub async fn change(&self, statement: &str) {
+        self.owner.batch_execute(statement).await.unwrap();
+    }
+}
+
+pub struct Worker {
+    pub store: Store,
+    pub token: Token,
+}
+
+impl Worker {
+    pub fn everywhere(&self, messages_max: u16) -> Vec<PartitionClaim> {
+        Partition::all()
+            .map(|partition| PartitionClaim {
+                partition,
+                token: self.token,
+                messages_max,
+            })
+            .collect()
+    }
+
+    pub fn leases(&self) -> Vec<(Partition, Token)> {
+        Partition::all()
+            .map(|partition| (partition, self.token))
+            .collect()
+    }
+
+    /// Claims whatever there is.
+    pub async fn claim(&self) -> Vec<Claimed> {
+        self.claim_but(&[]).await
+    }
+
+    /// Claims whatever there is but these.
+    pub async fn claim_but(&self, in_hand: &[MessageId]) -> Vec<Claimed> {
+        let partitions = self.everywhere(100);
+        let request = ClaimRequest {
+            partitions: &partitions,
+            total_max: 1_000,
+            in_hand,
+            ..ClaimRequest::default()
+        };
+        self.store.claim(&request).await.unwrap()
+    }
+
+    pub async fn settle(&self, settlement: Settlement) -> Settled {
+        self.store.settle(&[settlement]).await.unwrap()[0]
+    }
+
+    pub async fn take_over(&self) -> sallyport_queue::TakenOver {
+        self.store
+            .take_over(&self.leases(), &["telegram.send"])
+            .await
+            .unwrap()
+    }
+}
+
+/// A message from nowhere in particular.
+pub fn message(key: &str) -> NewMessage {
+    NewMessage {
+        bot: "ops".to_owned(),
+        tenant: "ops".to_owned(),
+        source: "telegram:ops".to_owned(),
+        delivery_id: None,
+        kind: "telegram.update".to_owned(),
+        kind_version: 1,
+        key: Key::new(key),
+        priority: Priority::Interactive,
+        payload: Bytes::from_static(b"{}"),
+        payload_format: PayloadFormat::Json,
+        subject: Some("telegram:4711".to_owned()),
+        cause: None,
+        trace: SpanContext::new_root(true),
+        edge_spans: None,
+        delay: None,
+        expires_in: None,
+    }
+}
+
+/// The same, as its source numbered it.
+pub fn delivery(delivery_id: &str) -> NewMessage {
+    NewMessage {
+        delivery_id: Some(delivery_id.to_owned()),
+        ..message("in:telegram:ops:1")
+    }
+}
+
+/// The end of an attempt, one more than were made before.
+pub fn end(claimed: &Claimed, verdict: Verdict) -> Settlement {
+    Settlement {
+        message: claimed.reference(),
+        attempt: claimed.attempts + 1,
+        started_at: jiff::Timestamp::now(),
+        verdict,
+        hold: HoldChange::Keep,
+        outgoing: Vec::new(),
+    }
+}
+
+/// The one element of a list that must have one.
+pub fn only<T: std::fmt::Debug>(mut list: Vec<T>) -> T {
+    assert_eq!(list.len(), 1, "{list:?}");
+    list.remove(0)
+}
+
+/// Waits for what must become true, a bounded time; the condition is asked again and again.
+pub async fn wait_until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+    let began = Instant::now();
+    while !condition().await {
+        assert!(
+            began.elapsed() < PATIENCE,
+            "{what} did not become true in time"
+        );
+        tokio::task::yield_now().await;
+    }
+}

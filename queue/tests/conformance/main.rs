@@ -1,0 +1,21 @@
+//! The conformance suite of the stored queue: what every store that calls itself one must do, against a real Postgres.
+//! Tests cite the laws of the design by number.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a story that cannot go on has failed"
+)]
+
+mod accept;
+mod claim;
+mod days;
+mod dead;
+mod effects;
+mod ground;
+mod house;
+mod look;
+mod schedules;
+mod settle;
+mod take_over;
+mod wake;

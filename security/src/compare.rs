@@ -1,0 +1,61 @@
+//! Comparison that takes the same time wherever two values differ.
+//!
+//! It exists because a comparison that stops at the first wrong byte tells a patient stranger how many bytes
+//! were right. Both sides are hashed first, so their lengths stay hidden too, and no order of bytes a stranger
+//! controls reaches the comparison itself.
+
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq;
+
+/// Whether `left` and `right` are equal, in a time that depends on their lengths alone and
+/// not on where they differ.
+pub fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
+    Digest::of(left).matches(right)
+}
+
+/// The fingerprint of a secret, computed once, so that comparing a stranger's value with it hashes that value only.
+#[derive(Clone)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// Fingerprints `secret`.
+    pub fn of(secret: &[u8]) -> Self {
+        Self(Sha256::digest(secret).into())
+    }
+
+    /// Whether `candidate` is the secret this fingerprint was made of; constant time as [`constant_time_eq`].
+    pub fn matches(&self, candidate: &[u8]) -> bool {
+        self.equals(&Self::of(candidate))
+    }
+
+    /// Whether two fingerprints are equal, in constant time: for comparing one candidate with several keys.
+    pub fn equals(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl std::fmt::Debug for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_plain_equality(left in proptest::collection::vec(any::<u8>(), 0..40), right in proptest::collection::vec(any::<u8>(), 0..40)) {
+            prop_assert_eq!(constant_time_eq(&left, &right), left == right);
+            prop_assert!(constant_time_eq(&left, &left));
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_prints_nothing() {
+        assert_eq!(format!("{:?}", Digest::of(b"key")), "[redacted]");
+    }
+}

@@ -1,0 +1,21 @@
+//! What every room needs so that a stranger cannot hurt it: secrets that do not print themselves,
+//! comparison in constant time, token buckets of bounded memory, the response headers of the house,
+//! and addresses shortened before anybody writes them down.
+//!
+//! It exists so that these few things are decided once and tested once. It never logs a value, opens no
+//! connection and knows no provider: who is limited by which key, and what a refusal says, is for its callers.
+
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
+mod secret;
+
+mod compare;
+
+mod limiter;
+
+pub mod addresses;
+pub mod headers;
+
+pub use compare::{Digest, constant_time_eq};
+pub use limiter::{Decision, InvalidQuota, Quota, RateLimiter};
+pub use secret::Secret;

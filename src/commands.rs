@@ -1,0 +1,60 @@
+//! The subcommands, one file each, and how their outcome becomes the process's exit code.
+
+pub(crate) mod check_config;
+pub(crate) mod gateway;
+pub(crate) mod migrate;
+pub(crate) mod playground;
+pub(crate) mod replay;
+pub(crate) mod run;
+pub(crate) mod status;
+pub(crate) mod version;
+pub(crate) mod workers;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use sallyport_config::Mistake;
+
+/// `EX_USAGE` of sysexits: the configuration is wrong, and starting again will not help.
+const EXIT_CONFIGURATION: u8 = 64;
+
+/// The configuration is wrong; `Display` is every mistake, one a line.
+#[derive(Debug)]
+pub(crate) struct Misconfigured(pub(crate) Vec<Mistake>);
+
+impl std::fmt::Display for Misconfigured {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(Mistake::to_string).collect();
+        write!(out, "{}", lines.join("\n"))
+    }
+}
+
+impl std::error::Error for Misconfigured {}
+
+/// Tells what went wrong on standard error and chooses the exit code.
+pub(crate) fn exit_code(outcome: anyhow::Result<ExitCode>) -> ExitCode {
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            match error.downcast_ref::<Misconfigured>() {
+                Some(_) => ExitCode::from(EXIT_CONFIGURATION),
+                None => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+/// Writes a sentence to standard error.
+pub(crate) fn complain(sentence: &str) -> ExitCode {
+    // Where even standard error is gone, the exit code is all that is left to say.
+    drop(writeln!(std::io::stderr(), "{sentence}"));
+    ExitCode::FAILURE
+}
+
+/// Writes text to standard output.
+pub(crate) fn say(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}

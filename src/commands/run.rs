@@ -1,0 +1,156 @@
+//! `sallyport run`: edge, queue and workers in one process, and the playground beside it. What `make run` starts.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use sallyport_gateway::GatewayHandle;
+use sallyport_playground::{Lever, Playground, PlaygroundHandle};
+use sallyport_postgres::ProcessRole;
+use sallyport_workers::WorkersHandle;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{Places, RunArguments};
+use crate::commands::{gateway, migrate, say, workers};
+use crate::ground::{self, Ground};
+use crate::instance::Instance;
+use crate::levers::{PostgresAway, WorkerKill};
+use crate::places;
+use crate::ready::{self, Ready};
+use crate::settings::Settings;
+use crate::signals::{Signals, Stops};
+
+mod fitting;
+
+pub(crate) async fn run(places: &Places, arguments: &RunArguments) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    let mut instance = Instance::take(&places.data)?;
+    let (mut settings, _) = places::settings(places)?;
+    let model = fitting::fit(&mut settings, places, arguments)?;
+    let (identity, _log) = ground::start_log(&settings)?;
+    let signals = Signals::install()?;
+    let stops = signals.stops();
+    migrate::migrate(&settings).await?;
+
+    let ground = Ground::lay(&settings, identity, ProcessRole::Both).await?;
+    let (orders, kills) = mpsc::channel(1);
+    let outside = CancellationToken::new();
+    let playground = match arguments.no_playground {
+        true => None,
+        false => Some(start_playground(&settings, &ground, orders.clone(), outside.clone()).await?),
+    };
+    let edge = gateway::open(&settings, places, &ground, stops.soft.child_token()).await?;
+    let api_stop = CancellationToken::new();
+    workers::serve_api(&settings, &ground, api_stop.clone()).await?;
+    let pool = workers::start(&settings, &ground, stops.soft.child_token()).await?;
+
+    let listening = ground.tasks.spawn(signals.listen());
+    let ready = ready(&settings, places, &edge, &pool, playground.as_ref(), model, started.elapsed());
+    instance.describe(&ready.place())?;
+    announce(&ready)?;
+    let pool = until_stopped(&settings, &ground, pool, kills, &stops).await?;
+
+    ground.health.set_draining();
+    let parts = Running { edge, pool, api_stop, playground, outside };
+    let drained = stops.hard.run_until_cancelled(parts.stop(&settings, ground)).await;
+    listening.abort();
+    drop(orders);
+    Ok(if drained.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What has to stop, in this order: nothing new comes in, what runs is finished, then the outside world goes.
+struct Running {
+    edge: GatewayHandle,
+    pool: WorkersHandle,
+    api_stop: CancellationToken,
+    playground: Option<PlaygroundHandle>,
+    outside: CancellationToken,
+}
+
+impl Running {
+    async fn stop(self, settings: &Settings, ground: Ground) {
+        self.edge.drain().await;
+        self.pool.drain(Duration::from_millis(settings.workers.drain_deadline_ms)).await;
+        self.api_stop.cancel();
+        drop((self.edge, self.pool));
+        if let Some(playground) = self.playground {
+            self.outside.cancel();
+            playground.stopped().await;
+        }
+        ground.close().await;
+    }
+}
+
+/// Waits for the soft stop; a pulled lever in between kills the workers and starts new ones.
+async fn until_stopped(
+    settings: &Settings,
+    ground: &Ground,
+    mut pool: WorkersHandle,
+    mut kills: mpsc::Receiver<()>,
+    stops: &Stops,
+) -> anyhow::Result<WorkersHandle> {
+    loop {
+        let killed = stops.soft.run_until_cancelled(kills.recv()).await;
+        if killed.flatten().is_none() {
+            return Ok(pool);
+        }
+        tracing::warn!(name: "worker.killed", "The worker was killed by hand; another takes over when its lease is out");
+        pool.kill().await;
+        pool = workers::start(settings, ground, stops.soft.child_token()).await?;
+    }
+}
+
+async fn start_playground(
+    settings: &Settings,
+    ground: &Ground,
+    orders: mpsc::Sender<()>,
+    stop: CancellationToken,
+) -> anyhow::Result<PlaygroundHandle> {
+    let away = PostgresAway {
+        url: settings.stores.postgres.url.clone(),
+        tasks: ground.tasks.clone(),
+    };
+    let levers: Vec<Arc<dyn Lever>> = vec![Arc::new(WorkerKill { orders }), Arc::new(away)];
+    Playground::start_with_levers(ground::playground_settings(settings), levers, stop)
+        .await
+        .context("starting the playground")
+}
+
+fn ready(
+    settings: &Settings,
+    places: &Places,
+    edge: &GatewayHandle,
+    pool: &WorkersHandle,
+    playground: Option<&PlaygroundHandle>,
+    model: String,
+    took: Duration,
+) -> Ready {
+    let is_development = settings.gateway.tls.is_some() && settings.gateway.certificate.files().is_none();
+    Ready {
+        page: playground.map(PlaygroundHandle::address),
+        http: edge.http_addr(),
+        tls: edge.tls_addr(),
+        authority: is_development.then(|| places.data.join("tls/ca.pem")),
+        admin: settings.monitoring.admin.listen,
+        secrets: crate::dev_secrets::path(&places.data),
+        bots: pool.bots().iter().map(ready::bot_line).collect(),
+        owner_links: pool.bots().iter().filter_map(|bot| bot.owner_link.clone()).collect(),
+        model,
+        took,
+    }
+}
+
+/// A person gets the block; a pipe gets one line of JSON in the log like everything else.
+fn announce(ready: &Ready) -> anyhow::Result<()> {
+    if places::is_a_terminal() {
+        say(&ready.block()?)?;
+    } else {
+        tracing::info!(name: "process.ready", { place = ready.place(), duration_s = ready.took.as_secs_f64() }, "Sallyport is ready");
+        for link in &ready.owner_links {
+            say(&format!("Open this link once, within 15 minutes, to become the owner: {link}"))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! `sallyport status`: what `/status` says in a chat, asked from here, so that it also answers while Postgres or the server is away.
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use sallyport_ai::Models;
+use sallyport_kit::{Language, StatusReport, Verdict};
+use sallyport_postgres::{Pools, ProcessRole};
+use sallyport_queue::Queue;
+use sallyport_recorder::Recorder;
+use sallyport_telemetry::{Health, Identity};
+use sallyport_workers::bots::Bots;
+use sallyport_workers::house::HouseKeeper;
+use sallyport_workers::story::StoryTeller;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cli::Places;
+use crate::commands::{migrate, say};
+use crate::places;
+use crate::settings::Settings;
+use crate::version::{REVISION, VERSION};
+
+pub(crate) async fn run(places: &Places) -> anyhow::Result<ExitCode> {
+    let (settings, _) = places::settings(places)?;
+    let report = report(&settings).await?;
+    for line in lines(&settings, &report)? {
+        say(&line)?;
+    }
+    Ok(if report.verdict() == Verdict::Working { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Asks everything that the house leans on, side by side, a second each.
+pub(crate) async fn report(settings: &Settings) -> anyhow::Result<StatusReport> {
+    let pools = Pools::open(&settings.stores.postgres, ProcessRole::Both).context("preparing the connections to Postgres")?;
+    let queue = Queue::open_edge(pools.clone(), settings.stores.queue.clone()).await.context("looking at the queue")?;
+    let health = Health::new(Identity::new(VERSION, REVISION, settings.monitoring.environment.clone()));
+    let models = Models::new(settings.apps.model.clone()).context("setting up the model")?;
+    let apps: HashMap<_, _> = migrate::apps(settings)?.into_iter().map(|app| (app.name().to_owned(), Arc::new(app))).collect();
+    let bots = Bots::set_up(&settings.apps.chat.bots, &apps, &health).context("setting up the bots")?;
+    let bot = bots.iter().next().context("no bot is configured: add one to apps.yaml")?;
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let recorder = Recorder::start(&pools, &settings.monitoring.traces.recorder, &tasks, &stop);
+    let keeper = HouseKeeper {
+        inspector: queue.inspect(),
+        dead_letters: queue.dead_letters(),
+        teller: StoryTeller::new(queue.inspect(), recorder),
+        pool: pools.read().clone(),
+        models,
+        health,
+    };
+    let report = keeper.status(bot).await;
+    stop.cancel();
+    Ok(report)
+}
+
+/// The report in words, the verdict first.
+pub(crate) fn lines(settings: &Settings, report: &StatusReport) -> anyhow::Result<Vec<String>> {
+    let apps = migrate::apps(settings)?;
+    let words = apps.first().context("this build has no app")?.words();
+    Ok(report.lines(words, Language::English))
+}

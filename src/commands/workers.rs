@@ -1,0 +1,91 @@
+//! `sallyport workers`: the pool and the API behind the edge.
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use sallyport_ai::Models;
+use sallyport_postgres::ProcessRole;
+use sallyport_queue::membership::Membership;
+use sallyport_queue::ownership::WorkerId;
+use sallyport_telemetry::Chain;
+use sallyport_workers::api::{self, Sources};
+use sallyport_workers::story::StoryTeller;
+use sallyport_workers::{Parts, Workers, WorkersHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Places;
+use crate::commands::migrate;
+use crate::ground::{self, Ground};
+use crate::places;
+use crate::settings::Settings;
+use crate::signals::Signals;
+
+pub(crate) async fn run(places: &Places) -> anyhow::Result<ExitCode> {
+    let (settings, _) = places::settings(places)?;
+    let (identity, _log) = ground::start_log(&settings)?;
+    let signals = Signals::install()?;
+    let stops = signals.stops();
+    let ground = Ground::lay(&settings, identity, ProcessRole::Workers).await?;
+    let api_stop = CancellationToken::new();
+    serve_api(&settings, &ground, api_stop.clone()).await?;
+    let workers = start(&settings, &ground, stops.soft.child_token()).await?;
+
+    let listening = ground.tasks.spawn(signals.listen());
+    stops.soft.cancelled().await;
+    ground.health.set_draining();
+    let draining = async {
+        workers.drain(Duration::from_millis(settings.workers.drain_deadline_ms)).await;
+        drop(workers);
+        api_stop.cancel();
+        ground.close().await;
+    };
+    let drained = stops.hard.run_until_cancelled(draining).await;
+    listening.abort();
+    Ok(if drained.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Joins the fleet and starts to work.
+pub(crate) async fn start(settings: &Settings, ground: &Ground, stop: CancellationToken) -> anyhow::Result<WorkersHandle> {
+    ground.queue.start_chores();
+    let me = WorkerId::new(ground.health.identity().instance.as_str());
+    let membership = Membership::join(&ground.pools, &settings.stores.membership, me)
+        .await
+        .context("joining the workers")?;
+    let mut pool = settings.workers.pool.clone();
+    pool.paused = pool.paused || ground.queue.paused().await.context("asking whether to wait")?;
+    let apps = migrate::apps(settings)?.into_iter().map(|app| (app.name().to_owned(), Arc::new(app)));
+    let parts = Parts {
+        pools: ground.pools.clone(),
+        queue: ground.queue.clone(),
+        membership: Arc::new(membership),
+        pool,
+        recorder: ground.recorder.clone(),
+        models: Models::new(settings.apps.model.clone()).context("setting up the model")?,
+        apps: apps.collect::<HashMap<_, _>>(),
+        health: ground.health.clone(),
+        sinks: Arc::clone(&ground.sinks),
+        keep: settings.monitoring.traces.keep.clone(),
+    };
+    Workers::start(&settings.apps.chat, parts, stop).await.context("starting the workers")
+}
+
+/// Serves `/ops/…` until `stop`.
+pub(crate) async fn serve_api(settings: &Settings, ground: &Ground, stop: CancellationToken) -> anyhow::Result<()> {
+    let api = settings.workers.api.clone();
+    let listener = ground::listen(api.listen, "SALLYPORT_API_LISTEN").await?;
+    let sources = Sources {
+        teller: StoryTeller::new(ground.queue.inspect(), ground.recorder.clone()),
+        inspector: ground.queue.inspect(),
+        dead_letters: ground.queue.dead_letters(),
+        recorder: ground.recorder.clone(),
+    };
+    ground.tasks.spawn(async move {
+        if let Err(error) = api::serve(listener, &api, sources, stop).await {
+            tracing::error!(name: "api.ended", { error = %Chain(&error) }, "The API behind the edge is closed");
+        }
+    });
+    Ok(())
+}

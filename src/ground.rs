@@ -1,0 +1,185 @@
+//! What every role stands on: log, panics, health, the admin door, Postgres, the queue, the flight recorder and the sinks of spans.
+//!
+//! Laid in one fixed order and taken up in the reverse one, because the last spans of a drain still have to be written when the edge and
+//! the pool have stopped.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use sallyport_gateway::TlsMaterial;
+use sallyport_playground::{OpsToken, PlaygroundSettings};
+use sallyport_postgres::{Pool, Pools, ProcessRole};
+use sallyport_queue::Queue;
+use sallyport_recorder::Recorder;
+use sallyport_security::Secret;
+use sallyport_telemetry::admin::{self, StatusToken};
+use sallyport_telemetry::health::ComponentHandle;
+use sallyport_telemetry::trace::{Otlp, OtlpSettings, Sinks, SpanSink};
+use sallyport_telemetry::{Chain, Health, Identity, logs, metrics, panics, probe};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cli::Places;
+use crate::dev_certificates;
+use crate::ports;
+use crate::settings::Settings;
+use crate::version::{REVISION, VERSION};
+
+/// How often Postgres is asked whether it is there. Three misses in a row make us unready, so an outage shows within five seconds.
+const POSTGRES_PROBE_EVERY: Duration = Duration::from_secs(1);
+/// The longest an answer to that may take.
+const POSTGRES_PROBE_DEADLINE: Duration = Duration::from_secs(1);
+/// What is left to write at the end gets so long.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(6);
+
+/// The ground under one process.
+pub(crate) struct Ground {
+    pub(crate) health: Health,
+    pub(crate) pools: Pools,
+    pub(crate) queue: Queue,
+    pub(crate) recorder: Recorder,
+    pub(crate) sinks: Arc<dyn SpanSink>,
+    pub(crate) tasks: TaskTracker,
+    last: CancellationToken,
+}
+
+/// Starts the log, and tells it of panics. Keep the guard until the process ends: it flushes.
+pub(crate) fn start_log(settings: &Settings) -> anyhow::Result<(Identity, logs::LogGuard)> {
+    let identity = Identity::new(VERSION, REVISION, settings.monitoring.environment.clone());
+    let guard = logs::init(&settings.monitoring.logs, &identity).context("starting the log")?;
+    panics::install_hook();
+    Ok((identity, guard))
+}
+
+impl Ground {
+    /// Lays the ground: everything is up, nothing is let in yet.
+    pub(crate) async fn lay(settings: &Settings, identity: Identity, role: ProcessRole) -> anyhow::Result<Self> {
+        let exposition = metrics::install();
+        let health = Health::new(identity.clone());
+        let tasks = TaskTracker::new();
+        let last = CancellationToken::new();
+        tasks.spawn(probe::run(health.clone(), last.clone()));
+
+        let admin = listen(settings.monitoring.admin.listen, "SALLYPORT_ADMIN_LISTEN").await?;
+        let token = token_gate(settings.monitoring.admin.status_token.clone());
+        let serving = admin::serve(admin, exposition, health.clone(), token, last.clone());
+        tasks.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(name: "admin.ended", { error = %Chain(&error) }, "The admin door is closed");
+            }
+        });
+
+        let pools = Pools::open(&settings.stores.postgres, role).context("preparing the connections to Postgres")?;
+        let postgres = health.component("postgres", true);
+        tasks.spawn(watch_postgres(pools.read().clone(), postgres, last.clone()));
+        let queue = open_queue(settings, &pools, role).await.context("opening the queue")?;
+        let recorder = Recorder::start(&pools, &settings.monitoring.traces.recorder, &tasks, &last);
+        let mut sinks: Vec<Arc<dyn SpanSink>> = vec![Arc::new(recorder.clone())];
+        if let Some(otlp) = otlp_settings(settings)? {
+            sinks.push(Arc::new(Otlp::start(&otlp, &identity, &tasks, last.clone())?));
+        }
+        Ok(Self {
+            health,
+            pools,
+            queue,
+            recorder,
+            sinks: Arc::new(Sinks(sinks)),
+            tasks,
+            last,
+        })
+    }
+
+    /// Takes it up again: writes what is left, for a bounded time.
+    pub(crate) async fn close(self) {
+        let Self { queue, tasks, last, .. } = self;
+        last.cancel();
+        tasks.close();
+        let closing = async {
+            queue.close().await;
+            tasks.wait().await;
+        };
+        if tokio::time::timeout(CLOSE_DEADLINE, closing).await.is_err() {
+            tracing::warn!(name: "process.close_missed", "Some background work did not end in time");
+        }
+    }
+}
+
+/// Listens, or says who has the port and what to set.
+pub(crate) async fn listen(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(anyhow::anyhow!(ports::taken(address, variable))),
+        Err(error) => Err(error).with_context(|| format!("listening on {address} ({variable})")),
+    }
+}
+
+/// The edge's certificate: the configured one, else the development one of this folder.
+pub(crate) fn tls_material(settings: &Settings, places: &Places) -> anyhow::Result<Option<TlsMaterial>> {
+    if settings.gateway.tls.is_none() {
+        return Ok(None);
+    }
+    let (chain, key) = match settings.gateway.certificate.files() {
+        Some((chain, key)) => (chain.to_owned(), key.to_owned()),
+        None => {
+            let development = dev_certificates::ensure(&places.data)?;
+            (development.chain, development.key)
+        }
+    };
+    let read = |path: &std::path::Path| std::fs::read(path).with_context(|| format!("reading {}", path.display()));
+    let material = TlsMaterial::from_pem(&read(&chain)?, &read(&key)?).context("reading the certificate")?;
+    Ok(Some(material))
+}
+
+/// The playground's settings, with the edge and the token that its server asks with.
+pub(crate) fn playground_settings(settings: &Settings) -> PlaygroundSettings {
+    let mut playground = settings.testing.playground.clone();
+    if playground.ops_url.is_none() {
+        playground.ops_url = settings.gateway.http.and_then(|http| format!("http://{http}").parse().ok());
+    }
+    let token = &settings.workers.api.ops_token;
+    if playground.ops_token.is_none() && !token.is_empty() {
+        playground.ops_token = Some(OpsToken::new(token.expose()));
+    }
+    playground
+}
+
+async fn open_queue(settings: &Settings, pools: &Pools, role: ProcessRole) -> anyhow::Result<Queue> {
+    let queue = settings.stores.queue.clone();
+    Ok(match role {
+        ProcessRole::Edge => Queue::open_edge(pools.clone(), queue).await?,
+        ProcessRole::Workers | ProcessRole::Both => Queue::open(pools.clone(), queue).await?,
+    })
+}
+
+fn token_gate(token: Secret) -> Option<StatusToken> {
+    (!token.is_empty()).then(|| StatusToken::checked_by(move |offered| sallyport_security::constant_time_eq(offered.as_bytes(), token.expose().as_bytes())))
+}
+
+fn otlp_settings(settings: &Settings) -> anyhow::Result<Option<OtlpSettings>> {
+    let endpoint = &settings.monitoring.traces.otlp_endpoint;
+    if endpoint.is_empty() {
+        return Ok(None);
+    }
+    let value = serde_json::json!({ "endpoint": endpoint });
+    serde_json::from_value(value).map(Some).context("reading the collector's address")
+}
+
+async fn watch_postgres(pool: Pool, component: ComponentHandle, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(POSTGRES_PROBE_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        let asked = Instant::now();
+        let answer = async {
+            let connection = pool.get().await.map_err(|error| Chain(&error).to_string())?;
+            connection.batch_execute("select 1").await.map_err(|error| Chain(&error).to_string())
+        };
+        match tokio::time::timeout(POSTGRES_PROBE_DEADLINE, answer).await {
+            Ok(Ok(())) => component.up(asked.elapsed()),
+            Ok(Err(reason)) => component.down(reason),
+            Err(_) => component.down("no answer in 1 s"),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The binary `sallyport`: a table of contents.
+//!
+//! It composes the settings of all rooms, builds the clients, and hands the apps to the workers. It is the only place that reads the
+//! environment, installs signals and decides how the process ends; everything it does is named here and done elsewhere.
+
+mod cli;
+mod commands;
+mod dev_certificates;
+mod dev_secrets;
+mod ground;
+mod instance;
+mod levers;
+mod places;
+mod ports;
+mod ready;
+mod settings;
+mod signals;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+/// How many threads run tasks: one per core, but a laptop with many cores needs no more than this.
+const THREADS_MAX: usize = 8;
+
+fn main() -> ExitCode {
+    // Two cryptography providers get linked; whoever builds a TLS configuration must not have to guess.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        return commands::complain("a cryptography provider was installed before main");
+    }
+    let cli = Cli::parse();
+    let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, THREADS_MAX));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(dispatch(cli)),
+        Err(error) => commands::complain(&format!("the runtime did not start: {error}")),
+    }
+}
+
+async fn dispatch(cli: Cli) -> ExitCode {
+    let places = &cli.places;
+    let outcome = match cli.command.unwrap_or_else(|| Command::Run(Default::default())) {
+        Command::Run(arguments) => commands::run::run(places, &arguments).await,
+        Command::Gateway => commands::gateway::run(places).await,
+        Command::Workers => commands::workers::run(places).await,
+        Command::Playground => commands::playground::run(places).await,
+        Command::Migrate => commands::migrate::run(places).await,
+        Command::CheckConfig(arguments) => commands::check_config::run(places, &arguments).await,
+        Command::Status => commands::status::run(places).await,
+        Command::Replay(arguments) => commands::replay::run(places, &arguments).await,
+        Command::Version => commands::version::run(),
+    };
+    commands::exit_code(outcome)
+}

@@ -1,0 +1,34 @@
+//! What a process finds around it: the environment, `.env`, the generated secrets of its folder, and from these its settings.
+
+use std::io::IsTerminal;
+
+use sallyport_config::{Effective, Environment};
+
+use crate::cli::Places;
+use crate::commands::Misconfigured;
+use crate::dev_secrets;
+use crate::settings::{self, Settings};
+
+/// Reads the settings of this process, making the development secrets first if there are none.
+///
+/// # Errors
+/// [`Misconfigured`] with every mistake, or that the data folder cannot be written.
+pub(crate) fn settings(places: &Places) -> anyhow::Result<(Settings, Vec<Effective>)> {
+    let environment = environment(places)?;
+    let loaded = settings::load(places.config.as_deref(), environment);
+    loaded.map_err(|mistakes| Misconfigured(mistakes).into())
+}
+
+/// The process's variables, then `.env` of the working directory, then the generated secrets: earlier ones win.
+pub(crate) fn environment(places: &Places) -> anyhow::Result<Environment> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+    let variables = std::env::vars();
+    let dotenv = std::fs::read_to_string(".env").unwrap_or_default();
+    let generated = dev_secrets::ensure(&places.data)?;
+    Ok(Environment::new(variables).with_dotenv(&dotenv).with_dotenv(&generated))
+}
+
+/// Whether a person reads our output.
+pub(crate) fn is_a_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}

@@ -1,0 +1,57 @@
+//! Two signals, two meanings: the first asks for a soft stop, the second for a hard one.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// What the signals turn into.
+#[derive(Debug, Clone)]
+pub(crate) struct Stops {
+    /// Accept nothing new, finish what runs.
+    pub(crate) soft: CancellationToken,
+    /// Leave now.
+    pub(crate) hard: CancellationToken,
+}
+
+/// SIGINT and SIGTERM, listened to from the moment this is made: a signal that comes while the start is still busy is not lost.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    stops: Stops,
+}
+
+impl Signals {
+    /// Installs the handlers.
+    pub(crate) fn install() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            stops: Stops {
+                soft: CancellationToken::new(),
+                hard: CancellationToken::new(),
+            },
+        })
+    }
+
+    /// The tokens that the signals cancel.
+    pub(crate) fn stops(&self) -> Stops {
+        self.stops.clone()
+    }
+
+    /// Turns signals into stops, until the hard one.
+    pub(crate) async fn listen(mut self) {
+        self.next().await;
+        tracing::info!("Stopping; a second signal stops at once");
+        self.stops.soft.cancel();
+        self.next().await;
+        tracing::warn!("Stopping at once");
+        self.stops.hard.cancel();
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What kind of trouble an error of the driver is, so that callers decide by a word and not by a text.
+
+use tokio_postgres::error::SqlState;
+
+/// The kinds of trouble that callers treat differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Concurrent transactions got in each other's way: the same again may pass.
+    Serialization,
+    /// Two transactions waited for each other: the same again may pass.
+    Deadlock,
+    /// A row with this key is there already.
+    Unique,
+    /// The connection went away; whether the statement took effect is not known.
+    ConnectionLost,
+    /// A deadline of the session was met: the statement took no effect.
+    Timeout,
+    /// The server takes no work now, or not from us: starting, stopping, read-only, full.
+    Refused,
+    /// The values do not fit their columns: the same again will fail the same way.
+    Data,
+    /// Anything else.
+    Other,
+}
+
+impl Fault {
+    /// Whether the same statement may pass when tried again soon.
+    #[must_use]
+    pub fn may_pass_later(self) -> bool {
+        match self {
+            Self::Serialization
+            | Self::Deadlock
+            | Self::ConnectionLost
+            | Self::Timeout
+            | Self::Refused => true,
+            Self::Unique | Self::Data | Self::Other => false,
+        }
+    }
+
+    /// One word, for logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Serialization => "serialization",
+            Self::Deadlock => "deadlock",
+            Self::Unique => "unique",
+            Self::ConnectionLost => "connection_lost",
+            Self::Timeout => "timeout",
+            Self::Refused => "refused",
+            Self::Data => "data",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Says which kind of trouble `error` is.
+#[must_use]
+pub fn classify(error: &tokio_postgres::Error) -> Fault {
+    let Some(code) = error.code() else {
+        return without_code(error);
+    };
+    match *code {
+        SqlState::T_R_SERIALIZATION_FAILURE => Fault::Serialization,
+        SqlState::T_R_DEADLOCK_DETECTED => Fault::Deadlock,
+        SqlState::UNIQUE_VIOLATION => Fault::Unique,
+        SqlState::QUERY_CANCELED | SqlState::LOCK_NOT_AVAILABLE => Fault::Timeout,
+        SqlState::ADMIN_SHUTDOWN
+        | SqlState::CRASH_SHUTDOWN
+        | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Fault::ConnectionLost,
+        _ => by_class(code.code()),
+    }
+}
+
+fn without_code(error: &tokio_postgres::Error) -> Fault {
+    if error.is_closed()
+        || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
+    {
+        Fault::ConnectionLost
+    } else {
+        // What is left are values that do not fit the types of the statement.
+        Fault::Data
+    }
+}
+
+/// The first two characters of a code name its class.
+fn by_class(code: &str) -> Fault {
+    match code.get(..2) {
+        Some("08") => Fault::ConnectionLost,
+        Some("22" | "23") => Fault::Data,
+        Some("25" | "53" | "57") => Fault::Refused,
+        Some("54") => Fault::Data,
+        Some("40") => Fault::Serialization,
+        _ => Fault::Other,
+    }
+}

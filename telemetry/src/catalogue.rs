@@ -1,0 +1,169 @@
+//! The catalogue: every metric and every label that the house may emit, in one list.
+//!
+//! Dashboards, alert rules and tests are checked against it, so a name that is not here cannot be emitted and one that is here
+//! must be (`tests/catalogue.rs` reads the sources). Names follow OpenTelemetry's conventions where there is one, translated for
+//! Prometheus; our own begin with `sallyport_`. Gauges that are read from the shared store are exported by several instances:
+//! aggregate them with `max`, never with `sum`.
+
+mod buckets;
+mod labels;
+
+pub use buckets::Buckets;
+pub use labels::Label;
+
+/// How a metric behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts observations in buckets.
+    Histogram(Buckets),
+}
+
+/// What a metric counts in. Base units only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Seconds.
+    Seconds,
+    /// Bytes.
+    Bytes,
+    /// Tokens of a language model.
+    Tokens,
+    /// Things.
+    Count,
+}
+
+/// What the catalogue says about one metric.
+#[derive(Debug)]
+pub struct Definition {
+    /// The name as it is exposed.
+    pub name: &'static str,
+    /// How it behaves.
+    pub kind: Kind,
+    /// What it counts in.
+    pub unit: Unit,
+    /// Its labels, in the order in which [`Family`](crate::metrics::Family) takes their values.
+    pub labels: &'static [Label],
+    /// One sentence for whoever meets it on a dashboard.
+    pub help: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($metric:ident: $kind:expr, $unit:ident, $name:literal, [$($label:ident),*], $help:literal;)*) => {
+        /// Every metric of the house.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Metric {
+            $(#[doc = concat!("`", $name, "`: ", $help)] $metric,)*
+        }
+
+        impl Metric {
+            /// All of them, in the order of the catalogue.
+            pub const ALL: &'static [Self] = &[$(Self::$metric),*];
+
+            /// What the catalogue says about this one.
+            pub const fn definition(self) -> &'static Definition {
+                use Kind::{Counter, Gauge, Histogram};
+                match self {
+                    $(Self::$metric => const {
+                        &Definition { name: $name, kind: $kind, unit: Unit::$unit, labels: &[$(Label::$label),*], help: $help }
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+catalogue! {
+    // Requests that come in, requests that go out.
+    HttpServerRequestDuration: Histogram(Buckets::HTTP), Seconds, "http_server_request_duration_seconds",
+        [HttpRequestMethod, HttpRoute, HttpResponseStatusCode, UrlScheme, NetworkProtocolVersion, ErrorType],
+        "Time from the end of a request's head to the last byte of its answer.";
+    HttpServerActiveRequests: Gauge, Count, "http_server_active_requests", [HttpRequestMethod],
+        "Requests that are being answered.";
+    HttpClientRequestDuration: Histogram(Buckets::LONG), Seconds, "http_client_request_duration_seconds",
+        [ServerAddress, HttpRequestMethod, HttpResponseStatusCode, ErrorType],
+        "Time of our requests to the services we call.";
+    DbClientOperationDuration: Histogram(Buckets::DATABASE), Seconds, "db_client_operation_duration_seconds",
+        [DbSystemName, DbOperationName, ErrorType], "Time of one operation of a database.";
+    MessagingProcessDuration: Histogram(Buckets::LONG), Seconds, "messaging_process_duration_seconds",
+        [MessagingDestinationName, ErrorType], "Time of one attempt at a message, by kind.";
+    GenAiClientOperationDuration: Histogram(Buckets::MODEL), Seconds, "gen_ai_client_operation_duration_seconds",
+        [GenAiOperationName, GenAiProviderName, GenAiRequestModel, ErrorType], "Time of one call of a language model.";
+    GenAiClientTokenUsage: Histogram(Buckets::TOKENS), Tokens, "gen_ai_client_token_usage",
+        [GenAiOperationName, GenAiProviderName, GenAiRequestModel, GenAiTokenType], "Tokens of one call of a language model.";
+    GenAiClientTimeToFirstChunk: Histogram(Buckets::MODEL), Seconds, "gen_ai_client_operation_time_to_first_chunk_seconds",
+        [GenAiRequestModel], "Time until a language model's answer began.";
+
+    // The edge.
+    ConnectionsOpen: Gauge, Count, "sallyport_connections_open", [State], "Open connections by what they are doing.";
+    Connections: Counter, Count, "sallyport_connections_total", [Outcome], "Connections by what became of them.";
+    RateLimitDecisions: Counter, Count, "sallyport_rate_limit_decisions_total", [Limiter, Outcome],
+        "Decisions of the rate limiters.";
+    SignatureChecks: Counter, Count, "sallyport_signature_checks_total", [Source, Outcome],
+        "Checks of a webhook's secret or signature.";
+    IntakeAccepted: Counter, Count, "sallyport_intake_accepted_total", [Source, Sink],
+        "Deliveries that were stored and answered with a 2xx.";
+    IntakeRejected: Counter, Count, "sallyport_intake_rejected_total", [Source, Reason], "Deliveries that were refused.";
+    IntakeDuplicates: Counter, Count, "sallyport_intake_duplicates_total", [Source],
+        "Deliveries that had been stored before.";
+    IntakeCommitDuration: Histogram(Buckets::SHORT), Seconds, "sallyport_intake_commit_duration_seconds", [Sink],
+        "Time of one durable commit of accepted deliveries.";
+
+    // The queue.
+    QueueMessages: Gauge, Count, "sallyport_queue_messages", [Kind, State], "Unfinished and dead messages.";
+    QueueOldestReady: Gauge, Seconds, "sallyport_queue_oldest_ready_timestamp_seconds", [Kind],
+        "When the oldest message that may run became ready; 0 when there is none.";
+    MessagesEnqueued: Counter, Count, "sallyport_messages_enqueued_total", [Kind], "Messages put on the queue.";
+    MessagesCompleted: Counter, Count, "sallyport_messages_completed_total", [Kind, Outcome], "Messages that ended.";
+    MessageWait: Histogram(Buckets::LONG), Seconds, "sallyport_message_wait_seconds", [Kind, Outcome],
+        "Time from being ready to the start of the attempt.";
+    MessageAge: Histogram(Buckets::LONG), Seconds, "sallyport_message_age_seconds", [Kind, Outcome],
+        "Time from acceptance to the end.";
+    MessageRetries: Counter, Count, "sallyport_message_retries_total", [Kind, ErrorType], "Attempts that will be repeated.";
+    MessagesDead: Counter, Count, "sallyport_messages_dead_total", [Kind, ErrorType], "Messages that became dead letters.";
+    LeasesReclaimed: Counter, Count, "sallyport_leases_reclaimed_total", [],
+        "Partitions taken over from a worker that had stopped beating.";
+    LeasesLost: Counter, Count, "sallyport_leases_lost_total", [], "Partitions that a worker lost without having let go.";
+    FencedCompletions: Counter, Count, "sallyport_fenced_completions_total", [Kind],
+        "Settlements refused because another worker owned the partition by then.";
+
+    // What leaves the house.
+    OutboundAttempts: Counter, Count, "sallyport_outbound_attempts_total", [Provider, Outcome], "Sends to a provider.";
+    OutboundThrottled: Counter, Count, "sallyport_outbound_throttled_total", [Provider, Scope],
+        "Sends that a provider asked us to repeat later.";
+    OutboundAmbiguous: Counter, Count, "sallyport_outbound_ambiguous_total", [Provider, Policy],
+        "Sends of which nobody knows whether they arrived.";
+
+    // The process and what it stands on.
+    WorkerSlots: Gauge, Count, "sallyport_worker_slots", [State], "Places for handlers, busy and in total.";
+    RuntimeSchedulingDelay: Histogram(Buckets::SHORT), Seconds, "sallyport_runtime_scheduling_delay_seconds", [],
+        "How late a 100 ms ticker of the runtime fires; a blocked runtime shows here first.";
+    Panics: Counter, Count, "sallyport_panics_total", [Component], "Panics, by the crate in which they happened.";
+    DependencyUp: Gauge, Count, "sallyport_dependency_up", [Dependency], "1 while the dependency answers, else 0.";
+    PoolConnections: Gauge, Count, "sallyport_pool_connections", [Pool, State], "Connections of a pool.";
+    PoolWait: Histogram(Buckets::SHORT), Seconds, "sallyport_pool_wait_seconds", [Pool], "Time of waiting for a connection.";
+    TelemetryDropped: Counter, Count, "sallyport_telemetry_dropped_total", [Signal, Reason],
+        "Spans and log lines that could not be kept.";
+    TelemetryQueueLength: Gauge, Count, "sallyport_telemetry_queue_length", [Signal], "Spans and log lines that wait.";
+    LogEvents: Counter, Count, "sallyport_log_events_total", [Severity], "Log lines by severity.";
+    BuildInfo: Gauge, Count, "sallyport_build_info", [Version, Revision], "Always 1; its labels say what is running.";
+    ProcessCpu: Counter, Seconds, "process_cpu_seconds_total", [], "User and system time of the process.";
+    ProcessOpenFds: Gauge, Count, "process_open_fds", [], "Open file descriptors.";
+    ProcessMaxFds: Gauge, Count, "process_max_fds", [], "The most file descriptors that the process may open.";
+    ProcessVirtualMemory: Gauge, Bytes, "process_virtual_memory_bytes", [], "Virtual memory.";
+    ProcessResidentMemory: Gauge, Bytes, "process_resident_memory_bytes", [], "Resident memory.";
+    ProcessStartTime: Gauge, Seconds, "process_start_time_seconds", [], "When the process started, as a Unix time.";
+    ProcessThreads: Gauge, Count, "process_threads", [], "Threads of the process.";
+}
+
+impl Metric {
+    /// The name as it is exposed.
+    pub const fn name(self) -> &'static str {
+        self.definition().name
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,411 @@
+//! A whole house for one story: its own database, its own ports, a playground that outlives the server, and the server as a process
+//! that can be killed. The little language of the stories is the methods of [`House`].
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// How long a story waits for something that should happen at once; generous, because two cores are shared with a compiler at times.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The doors of one house.
+#[derive(Debug, Clone)]
+pub(crate) struct Doors {
+    pub(crate) http: u16,
+    pub(crate) tls: u16,
+    pub(crate) api: u16,
+    pub(crate) admin: u16,
+    pub(crate) playground: u16,
+}
+
+/// A running server with everything around it; all of it ends when this is dropped.
+pub(crate) struct House {
+    pub(crate) doors: Doors,
+    pub(crate) database_url: String,
+    pub(crate) client: reqwest::Client,
+    pub(crate) secret: String,
+    pub(crate) ops_token: String,
+    home: tempfile::TempDir,
+    variables: Vec<(String, String)>,
+    playground: Option<Child>,
+    server: Option<Child>,
+}
+
+impl House {
+    /// A house on shipped defaults with the stand-in model, pacing as Telegram's cloud has it.
+    pub(crate) async fn open() -> Self {
+        Self::open_with(&[]).await
+    }
+
+    /// The same with variables of its own, such as `TELEGRAM_OPS_PACING=own_server`.
+    pub(crate) async fn open_with(variables: &[(&str, &str)]) -> Self {
+        let mut house = Self::build(variables).await;
+        house.start_playground().await;
+        house.start_server().await;
+        house
+    }
+
+    /// Everything but the processes.
+    pub(crate) async fn build(variables: &[(&str, &str)]) -> Self {
+        let home = home();
+        let doors = Doors {
+            http: free_port(),
+            tls: free_port(),
+            api: free_port(),
+            admin: free_port(),
+            playground: free_port(),
+        };
+        let secret = "story-webhook-secret".to_owned();
+        let ops_token = "story-ops-token".to_owned();
+        let database_url = create_database().await;
+        let address = |port: u16| format!("127.0.0.1:{port}");
+        let mut all = vec![
+            ("DATABASE_URL".to_owned(), database_url.clone()),
+            ("SALLYPORT_HTTP_LISTEN".to_owned(), address(doors.http)),
+            ("SALLYPORT_TLS_LISTEN".to_owned(), address(doors.tls)),
+            ("SALLYPORT_API_LISTEN".to_owned(), address(doors.api)),
+            ("SALLYPORT_ADMIN_LISTEN".to_owned(), address(doors.admin)),
+            (
+                "SALLYPORT_PLAYGROUND_LISTEN".to_owned(),
+                address(doors.playground),
+            ),
+            ("TELEGRAM_OPS_WEBHOOK_SECRET".to_owned(), secret.clone()),
+            ("OPS_TOKEN".to_owned(), ops_token.clone()),
+        ];
+        all.extend(
+            variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        Self {
+            doors,
+            database_url,
+            client: reqwest::Client::new(),
+            secret,
+            ops_token,
+            home,
+            variables: all,
+            playground: None,
+            server: None,
+        }
+    }
+
+    pub(crate) async fn start_playground(&mut self) {
+        self.playground = Some(self.spawn(&["playground"], "playground"));
+        let door = format!("http://127.0.0.1:{}/_/faults", self.doors.playground);
+        self.wait_until("the playground answers", || async {
+            self.answers(&door).await
+        })
+        .await;
+    }
+
+    /// Starts the server and waits until it says that it is ready.
+    pub(crate) async fn start_server(&mut self) {
+        self.server = Some(self.spawn(&["run", "--no-playground"], "server"));
+        let door = format!("http://127.0.0.1:{}/health/ready", self.doors.admin);
+        self.wait_until("the server is ready", || async {
+            self.answers(&door).await
+        })
+        .await;
+    }
+
+    /// Starts the edge alone.
+    pub(crate) async fn start_gateway(&mut self) {
+        self.server = Some(self.spawn(&["gateway"], "server"));
+        let door = format!("http://127.0.0.1:{}/health/ready", self.doors.admin);
+        self.wait_until("the edge is ready", || async { self.answers(&door).await })
+            .await;
+    }
+
+    /// `kill -9` of the server: nothing is flushed, nothing is told.
+    pub(crate) fn kill_server(&mut self) {
+        let mut server = self.server.take().expect("a server runs");
+        server.kill().unwrap();
+        server.wait().unwrap();
+    }
+
+    /// SIGTERM, then the exit status; panics when the server takes longer than `deadline`.
+    pub(crate) async fn stop_server(&mut self, deadline: Duration) -> ExitStatus {
+        let mut server = self.server.take().expect("a server runs");
+        signal(&server, "TERM");
+        let started = Instant::now();
+        loop {
+            if let Some(status) = server.try_wait().unwrap() {
+                return status;
+            }
+            assert!(
+                started.elapsed() < deadline,
+                "the server missed its stop deadline\n{}",
+                self.log("server")
+            );
+            tick().await;
+        }
+    }
+
+    /// Sends a signal, such as `STOP` or `CONT`, to the server.
+    pub(crate) fn signal_server(&self, name: &str) {
+        signal(self.server.as_ref().expect("a server runs"), name);
+    }
+
+    /// The server's process id.
+    pub(crate) fn server_pid(&self) -> u32 {
+        self.server.as_ref().expect("a server runs").id()
+    }
+
+    /// A person writes in the chat whose id is theirs (a private chat).
+    pub(crate) async fn say(&self, person: i64, text: &str) -> Value {
+        self.control(
+            "telegram/say",
+            &json!({"chat_id": person, "user_id": person, "text": text}),
+        )
+        .await
+    }
+
+    /// A `POST` to the playground's control door; panics unless it is a success.
+    pub(crate) async fn control(&self, path: &str, body: &Value) -> Value {
+        let url = format!("http://127.0.0.1:{}/_/{path}", self.doors.playground);
+        let answer = self.client.post(url).json(body).send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_success(), "{path} with {body}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// The bot's messages that the chat now shows, oldest first.
+    pub(crate) async fn sent(&self, chat: i64) -> Vec<Value> {
+        let url = format!(
+            "http://127.0.0.1:{}/_/telegram/sent?chat_id={chat}",
+            self.doors.playground
+        );
+        let answer = self.client.get(url).send().await.unwrap();
+        answer.json().await.unwrap()
+    }
+
+    /// Waits until the chat shows a message that satisfies `is_it`, and returns it.
+    pub(crate) async fn wait_for_message(&self, chat: i64, is_it: impl Fn(&str) -> bool) -> Value {
+        let started = Instant::now();
+        loop {
+            let sent = self.sent(chat).await;
+            let found = sent
+                .iter()
+                .find(|message| message["text"].as_str().is_some_and(&is_it));
+            if let Some(message) = found {
+                return message.clone();
+            }
+            assert!(
+                started.elapsed() < PATIENCE,
+                "no such message in {sent:#?}\n{}",
+                self.log("server")
+            );
+            tick().await;
+        }
+    }
+
+    /// Posts an update straight to the edge, as Telegram would, with the right secret.
+    pub(crate) async fn post_update(&self, update: &Value) -> reqwest::Response {
+        self.client
+            .post(format!("http://127.0.0.1:{}/telegram/ops", self.doors.http))
+            .header("X-Telegram-Bot-Api-Secret-Token", &self.secret)
+            .json(update)
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// `GET` through the edge with the operator's token.
+    pub(crate) async fn ops(&self, path_and_query: &str) -> Value {
+        let url = format!("http://127.0.0.1:{}{path_and_query}", self.doors.http);
+        let answer = self
+            .client
+            .get(url)
+            .bearer_auth(&self.ops_token)
+            .send()
+            .await
+            .unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_success(), "{path_and_query}: {status} {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// The text of `/metrics`.
+    pub(crate) async fn metrics(&self) -> String {
+        let url = format!("http://127.0.0.1:{}/metrics", self.doors.admin);
+        self.client
+            .get(url)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
+    }
+
+    /// Waits until no message waits or runs any more.
+    pub(crate) async fn wait_until_idle(&self) {
+        self.wait_until("the queue is empty", || async {
+            let queue = self.database().await;
+            let waiting: i64 = queue
+                .query_one("select count(*) from queue", &[])
+                .await
+                .unwrap()
+                .get(0);
+            waiting == 0
+        })
+        .await;
+    }
+
+    /// A connection to the house's database, for stories that look at what is on disk.
+    pub(crate) async fn database(&self) -> tokio_postgres::Client {
+        connect(&self.database_url).await
+    }
+
+    /// The one bounded wait of the stories: looks every few milliseconds, gives up after [`PATIENCE`].
+    pub(crate) async fn wait_until<F: Future<Output = bool>>(
+        &self,
+        what: &str,
+        mut holds: impl FnMut() -> F,
+    ) {
+        let started = Instant::now();
+        while !holds().await {
+            assert!(
+                started.elapsed() < PATIENCE,
+                "waited too long until {what}\n{}",
+                self.log("server")
+            );
+            tick().await;
+        }
+    }
+
+    /// The end of a process's output.
+    pub(crate) fn log(&self, name: &str) -> String {
+        let text = std::fs::read_to_string(self.home.path().join(format!("{name}.log")))
+            .unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(60)..].join("\n")
+    }
+
+    /// Everything a process has printed.
+    pub(crate) fn whole_log(&self, name: &str) -> String {
+        std::fs::read_to_string(self.home.path().join(format!("{name}.log"))).unwrap_or_default()
+    }
+
+    /// The folder that the server keeps its secrets and certificates in.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.home.path().to_owned()
+    }
+
+    /// Runs a subcommand to its end, with this house's settings.
+    pub(crate) fn run(&self, arguments: &[&str]) -> std::process::Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sallyport"));
+        command.arg("--data").arg(self.home.path()).args(arguments);
+        command.env_clear().envs(self.variables.iter().cloned());
+        if let Ok(path) = std::env::var("PATH") {
+            command.env("PATH", path);
+        }
+        command
+    }
+
+    fn spawn(&self, arguments: &[&str], name: &str) -> Child {
+        let log = self.home.path().join(format!("{name}.log"));
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log)
+            .unwrap();
+        let errors = log.try_clone().unwrap();
+        self.command(arguments)
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            .spawn()
+            .unwrap()
+    }
+
+    async fn answers(&self, url: &str) -> bool {
+        self.client
+            .get(url)
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status().is_success())
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        for process in [&mut self.server, &mut self.playground]
+            .into_iter()
+            .flatten()
+        {
+            drop(process.kill());
+            drop(process.wait());
+        }
+    }
+}
+
+/// One look's distance from the next.
+async fn tick() {
+    tokio::time::sleep(Duration::from_millis(15)).await;
+}
+
+fn signal(process: &Child, name: &str) {
+    let status = Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(process.id().to_string())
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+/// Folders of the stories are kept together, so that a killed run's leftovers can be found.
+fn home() -> tempfile::TempDir {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("story-");
+    match std::env::var_os("SALLYPORT_TEST_HOMES") {
+        Some(folder) => builder.tempdir_in(folder).unwrap(),
+        None => builder.tempdir().unwrap(),
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+async fn create_database() -> String {
+    let server = std::env::var("SALLYPORT_TEST_DATABASE_URL")
+        .expect("SALLYPORT_TEST_DATABASE_URL names a Postgres for tests; `make test` starts one and sets it");
+    let name = format!(
+        "sallyport_story_{}",
+        free_port() as u64 * 100_000 + u64::from(rand::random::<u16>())
+    );
+    let admin = connect(&server).await;
+    admin
+        .batch_execute(&format!("create database {name}"))
+        .await
+        .unwrap();
+    let (base, _) = server.rsplit_once('/').expect("a URL with a database");
+    format!("{base}/{name}")
+}
+
+async fn connect(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the connection ends with its client, at the end of the story"
+    )]
+    tokio::spawn(async move { drop(connection.await) });
+    client
+}

@@ -1,0 +1,120 @@
+//! The way of a message as one trace, and what an engineer can read of it.
+
+use serde_json::{Value, json};
+
+use crate::house::House;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_one_trace_from_the_edge_to_the_send() {
+    let house = House::open().await;
+    let said = house.say(21, "/ai why is the sky blue").await;
+    house
+        .wait_for_message(21, |text| text.contains("stand-in"))
+        .await;
+    house.wait_until_idle().await;
+
+    let story = story_of(&house, &said).await;
+
+    let names: Vec<String> = rows(&story)
+        .map(|row| row["name"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    for part in [
+        "POST /telegram/",
+        "send telegram.update",
+        "process telegram.update",
+        "chat ",
+        "process telegram.send",
+    ] {
+        assert!(
+            names.iter().any(|name| name.starts_with(part)),
+            "no {part:?} among {names:?}"
+        );
+    }
+    let ids: Vec<&str> = rows(&story).filter_map(|row| row["id"].as_str()).collect();
+    let orphans: Vec<&Value> = rows(&story)
+        .filter(|row| {
+            row["parent"]
+                .as_str()
+                .is_some_and(|parent| !ids.contains(&parent))
+        })
+        .collect();
+    assert!(orphans.is_empty(), "every parent exists: {orphans:#?}");
+    let roots = rows(&story).filter(|row| row["parent"].is_null()).count();
+    assert_eq!(roots, 1, "one root: {story:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_fails_twice_and_survives_a_kill_shows_every_attempt_under_its_first_code() {
+    let mut house = House::open_with(&[("SALLYPORT_LEASE_MS", "1000")]).await;
+    let failing = json!({"target": "telegram", "method": "sendMessage", "status": 500, "times": 2});
+    house.control("faults", &failing).await;
+    let slow =
+        json!({"target": "telegram", "method": "sendMessage", "latency_ms": 3000, "times": 1});
+    let said = house.say(22, "/start").await;
+    house
+        .wait_until("two attempts failed", || async {
+            attempts(&house).await >= 2
+        })
+        .await;
+    house.control("faults", &slow).await;
+    house
+        .wait_until("the third attempt has begun", || async {
+            let log: Value = house
+                .client
+                .get(log_url(&house))
+                .send()
+                .await
+                .unwrap()
+                .json()
+                .await
+                .unwrap();
+            log.as_array().map_or(0, Vec::len) >= 3 || attempts(&house).await >= 2
+        })
+        .await;
+
+    house.kill_server();
+    house.start_server().await;
+    house
+        .wait_for_message(22, |text| text.contains("/help"))
+        .await;
+    house.wait_until_idle().await;
+
+    let story = story_of(&house, &said).await;
+    let text = story.to_string();
+    assert!(
+        text.matches("\"attempt").count() >= 3,
+        "every attempt is shown: {story:#}"
+    );
+}
+
+async fn attempts(house: &House) -> i64 {
+    let database = house.database().await;
+    database
+        .query_one("select count(*) from attempts", &[])
+        .await
+        .unwrap()
+        .get(0)
+}
+
+fn log_url(house: &House) -> String {
+    format!("http://127.0.0.1:{}/_/telegram/log", house.doors.playground)
+}
+
+/// The story of what a person said, found by the update's id as the page finds it.
+async fn story_of(house: &House, said: &Value) -> Value {
+    let update_id = said["update_id"]
+        .as_i64()
+        .expect("the control door names the update");
+    let found = house
+        .ops(&format!("/ops/traces?delivery=telegram:ops:{update_id}"))
+        .await;
+    let id = found["traces"][0]["trace_id"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no trace in {found:#}"))
+        .to_owned();
+    house.ops(&format!("/ops/traces/{id}")).await
+}
+
+fn rows(story: &Value) -> impl Iterator<Item = &Value> {
+    story["rows"].as_array().into_iter().flatten()
+}

@@ -1,0 +1,151 @@
+//! Partitions that come and go: taking over, handing over, losing (L4, L5, L14).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sallyport_queue::{ClaimRef, Key, Partition, TakenOver, Token};
+
+use super::{Driver, House, Report};
+use crate::pool::events;
+
+/// A takeover that failed is tried again after this long.
+const AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// Giving back is tried this often; after that the messages count as attempted at the takeover.
+const RELEASE_TRIES: u32 = 5;
+
+/// Partitions whose former owner's attempts are counted now; `None` when they went away before that succeeded.
+pub(super) struct Arrival {
+    partitions: Vec<(Partition, Token)>,
+    found: Option<TakenOver>,
+}
+
+impl Driver {
+    /// Compares the books with what is held now, and acts on the difference.
+    pub(super) fn compare_holdings(&mut self) {
+        let holdings = Arc::clone(&self.holdings.borrow_and_update());
+        let changes = self.partitions.update(&holdings, Instant::now());
+        if !changes.lost.is_empty() {
+            events::lost(changes.lost.len());
+            self.house.meters.leases_lost(changes.lost.len());
+        }
+        for partition in changes.lost {
+            self.mailboxes.forget(partition);
+        }
+        self.empty(&changes.leaving);
+        if self.draining.is_some() {
+            // What came after the drain began is not even looked at.
+            let late = self.partitions.leave_all(Instant::now());
+            self.empty(&late);
+            return;
+        }
+        if !changes.gained.is_empty() {
+            self.arriving += 1;
+            self.report_from(take_over(Arc::clone(&self.house), changes.gained));
+        }
+    }
+
+    /// Gives back what waits in partitions that are about to leave.
+    pub(super) fn empty(&mut self, partitions: &[Partition]) {
+        for partition in partitions {
+            let dropped = self.mailboxes.forget(*partition);
+            self.give_back
+                .extend(dropped.iter().map(|entry| entry.message.reference()));
+        }
+    }
+
+    /// Opens newly held partitions for claims, with the holds that were stored.
+    pub(super) fn take_arrival(&mut self, arrival: Arrival) {
+        self.arriving -= 1;
+        let Some(found) = arrival.found else {
+            return;
+        };
+        let now = Instant::now();
+        for (partition, token) in arrival.partitions {
+            if self.partitions.arrived(partition, token) {
+                self.claiming.want(partition);
+            }
+        }
+        for held in found.held {
+            let until = held.remaining.map(|remaining| now + remaining);
+            self.mailboxes.hold(&held.key, held.partition, held.head, until);
+        }
+    }
+
+    /// Gives away the leaving partitions in which nothing runs any more.
+    pub(super) fn hand_over(&mut self) {
+        if self.claiming.is_claiming() || self.arriving > 0 {
+            return;
+        }
+        let leases = self.partitions.take_finished();
+        if leases.is_empty() {
+            return;
+        }
+        self.releasing += 1;
+        let give_back = std::mem::take(&mut self.give_back);
+        let house = Arc::clone(&self.house);
+        self.report_from(async move {
+            release(&house, &give_back).await;
+            house.membership.release(leases).await;
+            Report::Released
+        });
+    }
+}
+
+async fn take_over(house: Arc<House>, partitions: Vec<(Partition, Token)>) -> Report {
+    let found = loop {
+        match house.store.take_over(&partitions, &house.kinds.sends()).await {
+            Ok(found) => break Some(found),
+            Err(error) => {
+                events::take_over_failed(partitions.len(), &error);
+            }
+        }
+        let holdings = house.membership.holdings();
+        let still_ours = partitions
+            .iter()
+            .any(|(partition, token)| holdings.get(partition).is_some_and(|holding| holding.token == *token));
+        if !still_ours || house.stop.is_cancelled() {
+            break None;
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    };
+    Report::TakenOver(Arrival { partitions, found })
+}
+
+impl Driver {
+    /// Lets the keys go on whose failing heads were waited for long enough.
+    pub(super) fn lift_holds(&mut self, now: Instant) {
+        let lifted: Vec<(Partition, Key)> = self
+            .mailboxes
+            .lift_overdue(now)
+            .into_iter()
+            .map(|lifted| (lifted.key.partition(), lifted.key))
+            .collect();
+        if lifted.is_empty() {
+            return;
+        }
+        lifted.iter().for_each(|(partition, _)| self.claiming.want(*partition));
+        let house = Arc::clone(&self.house);
+        self.house.tasks.spawn(async move {
+            // A hold that stays in the rows has run out there too: at worst a takeover looks at it once more.
+            if let Err(error) = house.store.lift(&lifted).await {
+                events::lift_failed(&error);
+            }
+        });
+    }
+}
+
+/// Gives messages back uncounted before their partitions go.
+async fn release(house: &House, messages: &[ClaimRef]) {
+    if messages.is_empty() {
+        return;
+    }
+    for _ in 0..RELEASE_TRIES {
+        match house.store.release(messages).await {
+            Ok(()) => return,
+            Err(error) => {
+                events::release_failed(messages.len(), &error);
+            }
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+}

@@ -1,0 +1,45 @@
+//! What happens to the pool as a whole, as log lines. What happens to a message is measured by `meters` and told by `tale`;
+//! failed claims, settlements and takeovers are told by the store, where they fail.
+
+use sallyport_queue::{MessageId, StoreError};
+use sallyport_telemetry::Chain;
+
+pub(super) fn promote_failed(error: &StoreError) {
+    tracing::warn!(name: "pool.promote_failed", { error = %Chain(error) }, "Delayed messages could not be made ready");
+}
+
+pub(super) fn take_over_failed(partitions: usize, error: &StoreError) {
+    tracing::warn!(
+        name: "pool.take_over_failed",
+        { partitions, error = %Chain(error) },
+        "A takeover failed and is tried again"
+    );
+}
+
+pub(super) fn lost(partitions: usize) {
+    tracing::warn!(name: "pool.partitions_lost", { partitions }, "Partitions were lost to another worker");
+}
+
+pub(super) fn lift_failed(error: &StoreError) {
+    tracing::warn!(name: "pool.lift_failed", { error = %Chain(error) }, "Ended holds could not be removed");
+}
+
+pub(super) fn release_failed(messages: usize, error: &StoreError) {
+    tracing::warn!(
+        name: "pool.release_failed",
+        { messages, error = %Chain(error) },
+        "Messages could not be given back yet"
+    );
+}
+
+pub(super) fn last_words_lost(message: MessageId, panic: &str) {
+    tracing::error!(
+        name: "pool.last_words_lost",
+        { message.id = %message, error = panic },
+        "What a handler wanted to say about a dead letter was lost"
+    );
+}
+
+pub(super) fn drain_given_up() {
+    tracing::warn!(name: "pool.drain_given_up", "The pool did not end in time and was cut off");
+}

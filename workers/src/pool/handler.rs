@@ -1,0 +1,153 @@
+//! What the pool asks of whoever handles a kind of message, and what it gives them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use sallyport_queue::mailboxes::HeadPolicy;
+use sallyport_queue::retry::Backoff;
+use sallyport_queue::{Claimed, Effects, ErrorNote, NewMessage, Verdict};
+use tokio_util::sync::CancellationToken;
+
+/// Handles one kind of message.
+///
+/// A message may be handled again after a crash, so whatever leaves the house must bear repetition or be recorded. State
+/// of our own belongs into [`Handled::effects`], which are committed together with the message's end, or not at all.
+#[async_trait]
+pub trait Handler: Send + Sync {
+    /// How messages of this kind are treated.
+    fn policy(&self) -> &KindPolicy;
+
+    /// Handles one message, outside of any transaction. Dropped at its await when time is over or the worker stops.
+    async fn handle(&self, message: Arc<Claimed>, run: Run) -> Handled;
+
+    /// What is said when the message became a dead letter; committed together with it (law L11).
+    fn buried(&self, _message: &Claimed, _error: &ErrorNote) -> Vec<NewMessage> {
+        Vec::new()
+    }
+
+    /// What is said when the message came too late to be handled; committed together with its end.
+    fn expired(&self, _message: &Claimed) -> Vec<NewMessage> {
+        Vec::new()
+    }
+}
+
+/// The particulars of one attempt.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Which attempt this is, from 1. Attempts that a crash cut off count.
+    pub attempt: u16,
+    /// The last one that there will be.
+    pub attempts_max: u16,
+    /// When the handler will be dropped.
+    pub deadline: Instant,
+    /// Fires when the worker gives the partition away or stops hard; the handler is dropped then, this is for its helpers.
+    pub cancelled: CancellationToken,
+}
+
+/// What a handler came to.
+pub struct Handled {
+    /// The verdict. A [`Verdict::Retry`] after the last attempt becomes a dead letter; its wait is at least the backoff's.
+    pub verdict: Verdict,
+    /// The messages it causes.
+    pub outgoing: Vec<NewMessage>,
+    /// State changes for the transaction that ends the message.
+    pub effects: Option<Effects>,
+}
+
+impl From<Verdict> for Handled {
+    fn from(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            outgoing: Vec::new(),
+            effects: None,
+        }
+    }
+}
+
+impl Handled {
+    /// Done, with nothing to say and nothing to remember.
+    #[must_use]
+    pub fn done() -> Self {
+        Self::from(Verdict::Done)
+    }
+
+    /// To be tried again as the kind's backoff says.
+    #[must_use]
+    pub fn retry(error: ErrorNote) -> Self {
+        Self::from(Verdict::Retry {
+            after: Duration::ZERO,
+            error,
+        })
+    }
+}
+
+/// How the messages of one kind are treated.
+#[derive(Debug, Clone)]
+pub struct KindPolicy {
+    /// A handler that takes longer is dropped, and the attempt counts as failed.
+    pub deadline: Duration,
+    /// After this many failed attempts a message becomes a dead letter.
+    pub attempts_max: u16,
+    /// How long a failed message waits.
+    pub backoff: Backoff,
+    /// What a failed message does to those behind it.
+    pub head: HeadPolicy,
+    /// A message that was accepted longer ago than this ends as expired, unless it ran before; `None` means never.
+    pub late_after: Option<Duration>,
+    /// Handling it sends something out of the house. An attempt at it that was cut off by a crash may have done so, and
+    /// is marked as ambiguous by whoever takes over (law L5).
+    pub sends: bool,
+}
+
+impl Default for KindPolicy {
+    /// Half a minute per attempt, five attempts, and a failing head holds its key for at most half a minute (law L9).
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(30),
+            attempts_max: 5,
+            backoff: Backoff::default(),
+            head: HeadPolicy::Hold {
+                at_most: Duration::from_secs(30),
+            },
+            late_after: None,
+            sends: false,
+        }
+    }
+}
+
+/// The handlers of a composition, one per kind.
+#[derive(Clone, Default)]
+pub struct Handlers(HashMap<String, Arc<dyn Handler>>);
+
+/// A kind was given two handlers.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the kind {0:?} has two handlers")]
+pub struct KindTaken(pub String);
+
+impl Handlers {
+    /// Gives a kind its handler.
+    ///
+    /// # Errors
+    /// When the kind has one already.
+    pub fn add(&mut self, kind: impl Into<String>, handler: Arc<dyn Handler>) -> Result<(), KindTaken> {
+        let kind = kind.into();
+        if self.0.contains_key(&kind) {
+            return Err(KindTaken(kind));
+        }
+        self.0.insert(kind, handler);
+        Ok(())
+    }
+
+    /// The handler of a kind, if it has one.
+    #[must_use]
+    pub fn of(&self, kind: &str) -> Option<&Arc<dyn Handler>> {
+        self.0.get(kind)
+    }
+
+    /// The kinds that have a handler.
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}

@@ -1,0 +1,86 @@
+//! A hundred changes of ownership: one committed effect per message, every stale settlement refused and counted.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::house::{Bot, House, REMEMBER, quick, wait_until, with_effect};
+use crate::pool::{Handled, KindPolicy};
+
+const CHANGES: u64 = 100;
+const PER_CHANGE: u64 = 5;
+
+/// Takes every lease from whoever has it and gives it to the other, without asking: what a worker sees that was stopped
+/// for longer than its lease.
+const STEAL: &str = "UPDATE leases SET token = token + 1, owner = CASE owner WHEN 'pine' THEN 'oak' ELSE 'pine' END \
+     WHERE owner IS NOT NULL";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_ownership_changes_leave_one_effect_per_message_and_every_stale_settlement_refused() {
+    let house = Arc::new(House::build().await);
+    house
+        .owner
+        .batch_execute("CREATE TABLE effects (message_id bigint NOT NULL); GRANT INSERT ON effects TO sallyport_workers")
+        .await
+        .unwrap();
+    let (change, changed) = watch::channel(0_u64);
+    let policy = KindPolicy {
+        attempts_max: 1_000,
+        ..quick()
+    };
+    let bot = Bot::new(policy, move |message, _| {
+        let mut changed = changed.clone();
+        async move {
+            if message.attempts == 0 {
+                // The first attempt ends only after its partition was taken away: its settlement must be refused.
+                changed.wait_for(|now| now % 2 == 1).await.ok();
+            }
+            match message.id.0 % 2 {
+                0 => with_effect(message.id, REMEMBER),
+                _ => Handled::done(),
+            }
+        }
+    });
+    let pine = house.pool("pine", &bot).await;
+    let oak = house.pool("oak", &bot).await;
+    wait_until("both own something", async || {
+        house.count("leases", "owner = 'pine'").await == 128 && house.count("leases", "owner = 'oak'").await == 128
+    })
+    .await;
+
+    for round in 0..CHANGES {
+        change.send_replace(round * 2);
+        let before = bot.runs.load(Ordering::Relaxed);
+        house.enqueue((0..PER_CHANGE).map(|number| format!("in:test:{round}:{number}"))).await;
+        wait_until("one of them runs", async || bot.runs.load(Ordering::Relaxed) > before).await;
+        house.owner.execute(STEAL, &[]).await.unwrap();
+        change.send_replace(round * 2 + 1);
+    }
+
+    wait_until("everything ends", async || house.count("queue", "true").await == 0).await;
+    assert_every_message_ended_once(&house).await;
+    assert!(refused(&house) > 0, "nothing stale was ever refused");
+    pine.drain(Duration::from_secs(2)).await;
+    oak.drain(Duration::from_secs(2)).await;
+}
+
+async fn assert_every_message_ended_once(house: &House) {
+    let all = i64::try_from(CHANGES * PER_CHANGE).unwrap();
+    assert_eq!(house.count("endings", "outcome = 'done'").await, all);
+    let twice = "message_id IN (SELECT message_id FROM endings GROUP BY 1 HAVING count(*) > 1)";
+    assert_eq!(house.count("endings", twice).await, 0);
+    assert_eq!(house.count("effects", "true").await, house.count("messages", "id % 2 = 0").await);
+    let doubled = "message_id IN (SELECT message_id FROM effects GROUP BY 1 HAVING count(*) > 1)";
+    assert_eq!(house.count("effects", doubled).await, 0);
+}
+
+fn refused(house: &House) -> usize {
+    let tales = house.tales.lock();
+    tales
+        .iter()
+        .flatten()
+        .filter(|span| span.name.starts_with("settle") && span.error().is_some())
+        .count()
+}
