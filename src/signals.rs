@@ -41,10 +41,10 @@ impl Signals {
     /// Turns signals into stops, until the hard one.
     pub(crate) async fn listen(mut self) {
         self.next().await;
-        tracing::info!("Stopping; a second signal stops at once");
+        tracing::info!(name: "process.stopping", "Stopping; a second signal stops at once");
         self.stops.soft.cancel();
         self.next().await;
-        tracing::warn!("Stopping at once");
+        tracing::warn!(name: "process.stopping_at_once", "Stopping at once");
         self.stops.hard.cancel();
     }
 

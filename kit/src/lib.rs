@@ -109,8 +109,8 @@ pub use trigger::{
     Text,
 };
 
-#[cfg(test)]
-mod sample;
 #[cfg(any(test, feature = "test-util"))]
 #[expect(clippy::panic, reason = "a harness fails its test by panicking")]
 pub mod testing;
+#[cfg(test)]
+mod tests;

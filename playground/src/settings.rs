@@ -22,7 +22,7 @@ const WEBHOOK_RETRY_FIRST_MS_DEFAULT: u64 = 1_000;
 const MODEL_WORD_DELAY_MS_DEFAULT: u64 = 12;
 
 /// What the stand-ins keep of messages and of the log, in bytes of text; older entries give way.
-const KEPT_BYTES_MAX_DEFAULT: usize = 64 * 1024 * 1024;
+const KEPT_BYTES_MAX_DEFAULT: usize = 32 * 1024 * 1024;
 
 /// Everything the playground can be told. Unknown keys are refused by the loader.
 #[derive(Clone, Debug, Deserialize, Validate)]

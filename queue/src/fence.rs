@@ -4,6 +4,8 @@
 //! still owns the partition and whose message is still there, and for each of the others not at all. The lock on the
 //! lease keeps the ownership where it is until the commit.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
@@ -116,17 +118,17 @@ incoming AS MATERIALIZED (
 )";
 
 /// Ends messages, and nothing else: what most of all settlements need.
-pub(crate) fn end_statement() -> String {
+pub(crate) static END: LazyLock<String> = LazyLock::new(|| {
     let owner = format!("${ENDS_PARAMETERS}");
     format!(
         "WITH {}, {} SELECT place FROM gone",
         fenced(1),
         ENDED.replace("OWNER", &owner)
     )
-}
+});
 
 /// Ends attempts in every way, with all consequences: dead letters, retries, holds, outgoing messages.
-pub(crate) fn settle_statement() -> String {
+pub(crate) static SETTLE: LazyLock<String> = LazyLock::new(|| {
     let first = PARAMETERS + 1;
     let owner = format!("${}", first + ENDS_PARAMETERS - 1);
     format!(
@@ -135,7 +137,7 @@ pub(crate) fn settle_statement() -> String {
         ENDED.replace("OWNER", &owner),
         CONSEQUENCES.replace("OWNER", &owner),
     )
-}
+});
 
 /// How many parameters [`Ends`] has.
 const ENDS_PARAMETERS: usize = 16;

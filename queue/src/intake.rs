@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use sallyport_postgres::Pools;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::AcceptError;
@@ -34,12 +35,13 @@ struct Limits {
 }
 
 impl Intake {
-    /// Starts the committer on `tasks`. It ends when every intake is gone and what it had taken is answered.
+    /// Starts the committer on `tasks`. It ends at `stop`, or when every intake is gone; what it had taken is answered.
     pub(crate) fn start(
         pools: Pools,
         settings: &Settings,
         bell: Bell,
         tasks: &TaskTracker,
+        stop: CancellationToken,
     ) -> Self {
         let (waiting, incoming) = mpsc::channel(settings.accept_waiting_max);
         let limits = Limits {
@@ -47,7 +49,7 @@ impl Intake {
             deadline: Duration::from_millis(settings.accept_deadline_ms),
             retry_after: Duration::from_secs(settings.accept_retry_after_seconds),
         };
-        tasks.spawn(Committer::new(pools, settings, bell, tasks.clone()).run(incoming));
+        tasks.spawn(Committer::new(pools, settings, bell, tasks.clone(), stop).run(incoming));
         Self {
             waiting,
             limits: Arc::new(limits),

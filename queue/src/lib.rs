@@ -37,14 +37,14 @@ mod wake;
 pub use dead_letters::{DeadGroup, DeadLetter, DeadLetters};
 pub use error::{AcceptError, OpenError, SettleError, StoreError};
 pub use inspector::{
-    AmbiguousMark, AttemptStory, HeldStory, Inspector, KindSummary, MessageStory, RecentFilter, RecentTrace, State, Summary,
-    WorkerSummary,
+    AmbiguousMark, AttemptStory, HeldStory, Inspector, KindSummary, MessageStory, RecentFilter,
+    RecentTrace, State, Summary, WorkerSummary,
 };
 pub use intake::Intake;
 pub use janitor::{Janitor, Swept};
 pub use message::{
-    ClaimId, ClaimRef, Claimed, ErrorNote, InvalidMessage, KIND_BYTES_MAX, MessageId, NewMessage, PayloadFormat,
-    Priority, Receipt, TEXT_BYTES_MAX,
+    ClaimId, ClaimRef, Claimed, ErrorNote, InvalidMessage, KIND_BYTES_MAX, MessageId, NewMessage,
+    PayloadFormat, Priority, Receipt, TEXT_BYTES_MAX,
 };
 pub use partition::{Key, Partition, PartitionSet, Token};
 pub use queue::Queue;

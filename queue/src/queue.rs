@@ -102,6 +102,7 @@ impl Queue {
             &self.settings,
             self.bell.clone(),
             &self.tasks,
+            self.stop.clone(),
         )
     }
 
@@ -194,8 +195,8 @@ impl Queue {
         ground::set_paused(&connection, false).await
     }
 
-    /// Stops the tasks and waits for them. The committers end when every [`Intake`] is gone, so drop those first. Twice is
-    /// fine.
+    /// Stops the tasks and waits for them. What an intake had taken is answered, what comes later is refused as
+    /// unavailable. Twice is fine.
     pub async fn close(&self) {
         self.stop.cancel();
         self.tasks.close();

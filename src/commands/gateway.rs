@@ -7,6 +7,7 @@ use anyhow::Context;
 use sallyport_gateway::{Gateway, GatewayHandle, Parts};
 use sallyport_postgres::ProcessRole;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::cli::Places;
 use crate::ground::{self, Ground};
@@ -22,7 +23,8 @@ pub(crate) async fn run(places: &Places) -> anyhow::Result<ExitCode> {
     let ground = Ground::lay(&settings, identity, ProcessRole::Edge).await?;
     let edge = open(&settings, places, &ground, stops.soft.child_token()).await?;
 
-    let listening = ground.tasks.spawn(signals.listen());
+    // Not among the ground's tasks: it listens for the second signal while those are being waited for.
+    let listening = TaskTracker::new().spawn(signals.listen());
     stops.soft.cancelled().await;
     ground.health.set_draining();
     let draining = async {

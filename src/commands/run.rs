@@ -11,6 +11,7 @@ use sallyport_postgres::ProcessRole;
 use sallyport_workers::WorkersHandle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::cli::{Places, RunArguments};
 use crate::commands::{gateway, migrate, say, workers};
@@ -46,7 +47,8 @@ pub(crate) async fn run(places: &Places, arguments: &RunArguments) -> anyhow::Re
     workers::serve_api(&settings, &ground, api_stop.clone()).await?;
     let pool = workers::start(&settings, &ground, stops.soft.child_token()).await?;
 
-    let listening = ground.tasks.spawn(signals.listen());
+    // Not among the ground's tasks: it listens for the second signal while those are being waited for.
+    let listening = TaskTracker::new().spawn(signals.listen());
     let ready = ready(&settings, places, &edge, &pool, playground.as_ref(), model, started.elapsed());
     instance.describe(&ready.place())?;
     announce(&ready)?;

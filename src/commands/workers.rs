@@ -15,6 +15,7 @@ use sallyport_workers::api::{self, Sources};
 use sallyport_workers::story::StoryTeller;
 use sallyport_workers::{Parts, Workers, WorkersHandle};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::cli::Places;
 use crate::commands::migrate;
@@ -33,7 +34,8 @@ pub(crate) async fn run(places: &Places) -> anyhow::Result<ExitCode> {
     serve_api(&settings, &ground, api_stop.clone()).await?;
     let workers = start(&settings, &ground, stops.soft.child_token()).await?;
 
-    let listening = ground.tasks.spawn(signals.listen());
+    // Not among the ground's tasks: it listens for the second signal while those are being waited for.
+    let listening = TaskTracker::new().spawn(signals.listen());
     stops.soft.cancelled().await;
     ground.health.set_draining();
     let draining = async {

@@ -74,6 +74,9 @@ impl House {
             ),
             ("TELEGRAM_OPS_WEBHOOK_SECRET".to_owned(), secret.clone()),
             ("OPS_TOKEN".to_owned(), ops_token.clone()),
+            ("SALLYPORT_PLAYGROUND_WEBHOOK_PORTS".to_owned(), "any".to_owned()),
+            ("TELEGRAM_OPS_API".to_owned(), format!("http://{}", address(doors.playground))),
+            ("TELEGRAM_OPS_WEBHOOK_URL".to_owned(), format!("https://{}/telegram/ops", address(doors.tls))),
         ];
         all.extend(
             variables

@@ -58,7 +58,7 @@ pub struct Delivery {
 impl Delivery {
     /// A handler for all bots.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         bots: Bots,
         sent: SentParts,
         answers: Arc<Answers>,

@@ -147,9 +147,7 @@ impl WorkersHandle {
             tracing::warn!(name: "workers.tasks_left", "Some short tasks did not end in time");
         }
     }
-}
 
-impl WorkersHandle {
     /// What a `kill -9` does to a worker, for trying it out: nothing is settled, no lease is released.
     pub async fn kill(&self) {
         self.stop.cancel();

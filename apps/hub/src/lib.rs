@@ -2,7 +2,7 @@
 //! chat allows to repair.
 //!
 //! This file is its table of contents. Each command, button and task is a file of its own that says who may use it, how often
-//! and how late; words are in `texts/`, tables in [`state`]. It opens no connection and knows no provider: all of that is behind
+//! and how late; words are in `texts/`, tables in `state`. It opens no connection and knows no provider: all of that is behind
 //! the kit's context.
 
 mod buttons;

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    sample::sample,
     testing::{Scene, Stage, Told},
+    tests::sample,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -3,8 +3,8 @@
 use super::*;
 use crate::{
     Language, MediaKind, Role,
-    sample::sample,
     testing::{Scene, Stage},
+    tests::sample,
 };
 
 fn stage() -> Stage {

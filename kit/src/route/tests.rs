@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{MediaKind, sample::sample, testing::Scene};
+use crate::{MediaKind, testing::Scene, tests::sample};
 
 fn routed(scene: Scene) -> Routed {
     sample().route(&scene.incoming(), Timestamp::UNIX_EPOCH)

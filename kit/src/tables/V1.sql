@@ -33,3 +33,13 @@ CREATE TABLE kit.absences (
     told_at timestamptz NOT NULL,
     PRIMARY KEY (bot, chat)
 );
+
+-- Handlers read and settle as the workers' role, which exists wherever the queue's tables do.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'sallyport_workers') THEN
+        GRANT USAGE ON SCHEMA kit TO sallyport_workers;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA kit TO sallyport_workers;
+    END IF;
+END
+$$;

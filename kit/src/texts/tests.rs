@@ -1,7 +1,7 @@
 //! Words in every language, and what is said when one is missing.
 
 use super::*;
-use crate::sample::ENGLISH;
+use crate::tests::ENGLISH;
 
 fn texts(english: &str, russian: &str) -> Texts {
     Texts::new(&[(Language::English, english), (Language::Russian, russian)]).unwrap()

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     MediaKind,
-    sample::sample,
     testing::{Scene, Stage},
+    tests::sample,
 };
 
 fn long(letter: &str) -> String {

@@ -11,7 +11,7 @@ use serde::Serialize;
 const LINES_MAX: usize = 200_000;
 
 /// What a line costs besides its text, roughly.
-const LINE_BYTES: usize = 160;
+const LINE_BYTES: usize = 320;
 
 /// One call of a bot.
 #[derive(Clone, Debug, Serialize)]
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn old_lines_give_way_but_the_counts_stay() {
-        let mut log = Log::new(1_000);
+        let mut log = Log::new(2_000);
         for _ in 0..50 {
             log.push(line("a text of some length"));
         }

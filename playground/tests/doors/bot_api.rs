@@ -110,18 +110,10 @@ async fn media_and_edits_have_the_types_of_the_real_api() {
     );
 }
 
-#[tokio::test]
-async fn refusals_have_the_words_of_the_real_server() {
-    let stage = Stage::without_limits().await;
-    stage.say(7, "hello").await;
-    let sent: Message = read(
-        stage
-            .call("sendMessage", json!({"chat_id": 7, "text": "x"}))
-            .await,
-    );
+/// What a bot does wrong, and the real server's words for it; the chat is 7, which shows `message_id` with the text "x".
+fn mistakes(message_id: i32) -> Vec<(&'static str, Value, &'static str)> {
     let edit = |id: i32, text: &str| json!({"chat_id": 7, "message_id": id, "text": text});
-
-    for (method, parameters, words) in [
+    vec![
         (
             "sendMessage",
             json!({"chat_id": 7}),
@@ -150,7 +142,7 @@ async fn refusals_have_the_words_of_the_real_server() {
         ),
         (
             "editMessageText",
-            edit(sent.message_id, "x"),
+            edit(message_id, "x"),
             "message is not modified",
         ),
         ("editMessageText", edit(1, "y"), "message to edit not found"),
@@ -174,7 +166,20 @@ async fn refusals_have_the_words_of_the_real_server() {
             json!({"commands": [{"command": "Üps", "description": "x"}]}),
             "BOT_COMMAND_INVALID",
         ),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn refusals_have_the_words_of_the_real_server() {
+    let stage = Stage::without_limits().await;
+    stage.say(7, "hello").await;
+    let sent: Message = read(
+        stage
+            .call("sendMessage", json!({"chat_id": 7, "text": "x"}))
+            .await,
+    );
+
+    for (method, parameters, words) in mistakes(sent.message_id) {
         let (code, description) = refused(&stage.call(method, parameters).await);
         assert_eq!(code, 400, "{method}");
         assert!(

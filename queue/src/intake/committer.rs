@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use sallyport_postgres::{Connection, Fault, Pools};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::batch::{self, Batch};
@@ -35,12 +36,19 @@ pub(super) struct Waiting {
 pub(super) struct Committer {
     writer: Arc<Writer>,
     tasks: TaskTracker,
+    stop: CancellationToken,
     gather: Duration,
     batch_max: usize,
 }
 
 impl Committer {
-    pub(super) fn new(pools: Pools, settings: &Settings, bell: Bell, tasks: TaskTracker) -> Self {
+    pub(super) fn new(
+        pools: Pools,
+        settings: &Settings,
+        bell: Bell,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
         let writer = Writer {
             pools,
             bell,
@@ -51,12 +59,13 @@ impl Committer {
         Self {
             writer: Arc::new(writer),
             tasks,
+            stop,
             gather: Duration::from_micros(settings.accept_gather_us),
             batch_max: settings.accept_batch_max,
         }
     }
 
-    /// Runs until nobody can send any more, and everything that was sent is answered.
+    /// Runs until it is stopped or nobody can send any more, and everything that was sent is answered.
     pub(super) async fn run(self, mut incoming: mpsc::Receiver<Waiting>) {
         let slots = Arc::new(Semaphore::new(COMMITS_AT_ONCE));
         while let Some(batch) = self.gather(&mut incoming, &slots).await {
@@ -75,7 +84,16 @@ impl Committer {
         incoming: &mut mpsc::Receiver<Waiting>,
         slots: &Arc<Semaphore>,
     ) -> Option<(Vec<Waiting>, OwnedSemaphorePermit)> {
-        let mut batch = vec![incoming.recv().await?];
+        let first = tokio::select! {
+            biased;
+            waiting = incoming.recv() => waiting?,
+            () = self.stop.cancelled() => {
+                // What was sent before is still answered; whoever comes later is refused as unavailable.
+                incoming.close();
+                incoming.recv().await?
+            }
+        };
+        let mut batch = vec![first];
         let closes = tokio::time::Instant::now() + self.gather;
         while batch.len() < self.batch_max {
             match tokio::time::timeout_at(closes, incoming.recv()).await {

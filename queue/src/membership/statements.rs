@@ -29,10 +29,17 @@ const TAKE: &str = "WITH seen AS ( \
      UPDATE leases SET owner = $1, token = leases.token + 1 FROM free \
      WHERE leases.partition = free.partition RETURNING leases.partition, leases.token";
 
-const RELEASE: &str = "UPDATE leases SET owner = NULL FROM unnest($2::smallint[], $3::bigint[]) AS given (partition, token) \
-     WHERE leases.partition = given.partition AND leases.owner = $1 AND leases.token = given.token";
+/// Locks in the order of the partitions, like everybody who locks several, so that nobody waits in a circle.
+const RELEASE: &str = "WITH ours AS ( \
+         SELECT leases.partition FROM leases \
+         JOIN unnest($2::smallint[], $3::bigint[]) AS given (partition, token) USING (partition) \
+         WHERE leases.owner = $1 AND leases.token = given.token \
+         ORDER BY leases.partition FOR UPDATE OF leases \
+     ) \
+     UPDATE leases SET owner = NULL FROM ours WHERE leases.partition = ours.partition";
 
-const RELEASE_ALL: &str = "UPDATE leases SET owner = NULL WHERE owner = $1";
+const RELEASE_ALL: &str = "WITH ours AS (SELECT partition FROM leases WHERE owner = $1 ORDER BY partition FOR UPDATE) \
+     UPDATE leases SET owner = NULL FROM ours WHERE leases.partition = ours.partition";
 
 const STRIKE_OFF: &str = "DELETE FROM workers WHERE id = $1";
 

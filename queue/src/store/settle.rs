@@ -138,11 +138,11 @@ pub(super) async fn settle_on(
         .collect();
     let ends = Ends::of(&ordered, worker);
     let rows = if ordered.iter().all(|settlement| is_plain(settlement)) {
-        run(client, &fence::end_statement(), &ends.parameters()).await?
+        run(client, &fence::END, &ends.parameters()).await?
     } else {
         let outgoing = outgoing(&ordered)?;
         let parameters = [&outgoing.parameters()[..], &ends.parameters()[..]].concat();
-        run(client, &fence::settle_statement(), &parameters).await?
+        run(client, &fence::SETTLE, &parameters).await?
     };
     Ok(rows
         .into_iter()

@@ -49,7 +49,6 @@ async fn closing_waits_for_every_task_and_twice_is_fine() {
     } = House::new().await;
     queue.start_chores();
     intake.accept(message("in:1")).await.unwrap();
-    drop(intake);
 
     let closed = async {
         queue.close().await;
@@ -59,4 +58,6 @@ async fn closing_waits_for_every_task_and_twice_is_fine() {
     tokio::time::timeout(Duration::from_secs(15), closed)
         .await
         .expect("a task did not end");
+    let late = intake.accept(message("in:1")).await;
+    assert!(late.unwrap_err().retry_after().is_some());
 }

@@ -43,12 +43,12 @@ impl PoolEvents {
 
 /// A connection outside the pools ended by itself.
 pub(crate) fn lone_connection_ended(name: &str, error: &tokio_postgres::Error) {
-    tracing::warn!(connection = name, error = %error, "A connection to Postgres ended");
+    tracing::warn!(name: "postgres.connection_ended", connection = name, error = %error, "A connection to Postgres ended");
 }
 
 /// The migrations of `whose` were applied.
 pub(crate) fn migrated(whose: &str, applied: usize) {
     if applied > 0 {
-        tracing::info!(whose, applied, "The database was migrated");
+        tracing::info!(name: "postgres.migrated", whose, applied, "The database was migrated");
     }
 }

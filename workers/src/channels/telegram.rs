@@ -173,7 +173,7 @@ fn act(message: &Message, said: Said) -> Option<Act> {
 fn media(message: &Message) -> Option<(MediaKind, Option<u64>)> {
     if let Some(sizes) = &message.photo {
         let largest = sizes.iter().filter_map(|size| size.file_size).max();
-        return Some((MediaKind::Photo, largest.map(u64::from)));
+        return Some((MediaKind::Photo, largest));
     }
     if let Some(voice) = &message.voice {
         return Some((MediaKind::Voice, voice.file_size));

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use sallyport_kit::{DeadGroup, GroupRef, Story, StoryRow, StoryState};
-use sallyport_queue::MessageId;
 
 use crate::story::{RowStatus, Standing, Story as Told};
 

@@ -1,4 +1,4 @@
-//! [Copy id]: says the trace id alone and as code, which a tap copies.
+//! “Copy id” says the trace id alone and as code, which a tap copies.
 
 use sallyport_kit::{Button, Context, Ended, Outcome, Reply};
 

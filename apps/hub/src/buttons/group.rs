@@ -1,4 +1,4 @@
-//! Replaying a group of dead letters: [Replay] asks first, [Send] does it, [Leave] does not.
+//! Replaying a group of dead letters: “Replay” asks first, “Send” does it, “Leave” does not.
 //!
 //! The question counts what is dead *now*, so an old list cannot surprise. Sending twice is harmless: what was replayed is no
 //! longer dead.

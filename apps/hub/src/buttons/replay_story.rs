@@ -1,4 +1,4 @@
-//! [Replay] below a story: puts its dead messages back on the queue. What was replayed is no longer dead, so twice is harmless.
+//! “Replay” below a story: puts its dead messages back on the queue. What was replayed is no longer dead, so twice is harmless.
 
 use sallyport_kit::{Button, Context, Ended, Outcome};
 

@@ -1,4 +1,4 @@
-//! [Try again] below an answer that was cut off or failed: asks the same question once more, and the new answer takes the place
+//! “Try again” below an answer that was cut off or failed: asks the same question once more, and the new answer takes the place
 //! of the old one. The payload names the try that failed, so that a second press finds it already tried again.
 
 use sallyport_kit::{Button, Context, Ended};

@@ -17,3 +17,13 @@ CREATE TABLE hub.questions (
 );
 CREATE INDEX questions_memory ON hub.questions (bot, chat, asked_at) WHERE answer IS NOT NULL;
 CREATE INDEX questions_asked_at ON hub.questions (asked_at);
+
+-- Handlers read and settle as the workers' role, which exists wherever the queue's tables do.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'sallyport_workers') THEN
+        GRANT USAGE ON SCHEMA hub TO sallyport_workers;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA hub TO sallyport_workers;
+    END IF;
+END
+$$;

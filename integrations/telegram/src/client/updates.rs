@@ -33,13 +33,17 @@ const POLL_ANSWER_GRACE: Duration = Duration::from_secs(10);
 /// Parallel webhook connections we ask for: Telegram's maximum, since each waits for a commit.
 const WEBHOOK_CONNECTIONS: &str = "100";
 
+/// The parameters of a method that takes none. An empty object, because `null` is not one.
+#[derive(serde::Serialize)]
+struct Nothing {}
+
 impl BotApi {
     /// Who the bot is. The cheapest call there is, so also the check whether Telegram is there.
     ///
     /// # Errors
     /// See [`CallError`].
     pub async fn me(&self) -> Result<User, CallError> {
-        self.call("getMe", &()).await
+        self.call("getMe", &Nothing {}).await
     }
 
     /// Whether and where a webhook is set, and how many updates wait.
@@ -47,7 +51,7 @@ impl BotApi {
     /// # Errors
     /// See [`CallError`].
     pub async fn webhook(&self) -> Result<WebhookInfo, CallError> {
-        self.call("getWebhookInfo", &()).await
+        self.call("getWebhookInfo", &Nothing {}).await
     }
 
     /// Asks Telegram to deliver updates to `url` with `secret` in the header. What waits stays.
