@@ -146,7 +146,7 @@ impl<M> Mailboxes<M> {
     /// The next message to run, or nothing while every key is busy, held or empty.
     ///
     /// Keys of one priority take turns; the lower priorities get a fixed part of the picks, so none starves.
-    pub fn next(&mut self) -> Option<Entry<M>> {
+    pub fn start_next(&mut self) -> Option<Entry<M>> {
         while let Some(key) = self.turns.next() {
             let Some(mailbox) = self.boxes.get_mut(&key) else {
                 continue;

@@ -87,7 +87,6 @@ pub struct BotSettings {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Receive {
     /// One worker of the fleet asks for them.
-    #[serde(rename = "polling")]
     Polling {
         /// Whether a webhook of another host may be removed for it.
         #[serde(default)]

@@ -154,7 +154,7 @@ async fn a_blocked_chat_ends_quietly_and_is_remembered_as_unreachable() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn refused_formatting_is_sent_as_plain_text_and_a_moved_group_is_followed() {
+async fn a_group_that_moved_is_followed() {
     let house = House::build().await;
     house.telegram.plant(Planted {
         method: "sendMessage",

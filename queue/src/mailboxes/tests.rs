@@ -44,7 +44,7 @@ fn take(boxes: &mut Mailboxes<()>, ids: &[i64], name: u64) {
 }
 
 fn next_id(boxes: &mut Mailboxes<()>) -> Option<i64> {
-    boxes.next().map(|entry| entry.id.0)
+    boxes.start_next().map(|entry| entry.id.0)
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_message_that_came_late_but_has_a_lower_number_goes_first() {
 fn a_message_in_hand_is_not_taken_twice() {
     let mut boxes = mailboxes(8);
     take(&mut boxes, &[1, 2], 7);
-    boxes.next();
+    boxes.start_next();
 
     assert_eq!(boxes.offer(interactive(1, 7)), Offer::Known);
     assert_eq!(boxes.offer(interactive(2, 7)), Offer::Known);
@@ -85,10 +85,10 @@ fn a_full_key_refuses_until_half_of_it_is_done() {
 
     assert!(matches!(boxes.offer(interactive(5, 7)), Offer::Full(_)));
     assert_eq!(boxes.full_keys().collect::<Vec<_>>(), [&key(7)]);
-    boxes.next();
+    boxes.start_next();
     boxes.settled(&key(7), MessageId(1), Fate::Ended);
     assert!(matches!(boxes.offer(interactive(6, 7)), Offer::Full(_)), "6 must not overtake 5");
-    boxes.next();
+    boxes.start_next();
     let more = boxes.settled(&key(7), MessageId(2), Fate::Ended);
 
     assert!(more, "the key may be claimed again");
@@ -101,7 +101,7 @@ fn those_behind_a_held_head_wait_for_its_next_attempt() {
     let mut boxes = mailboxes(8);
     let start = Instant::now();
     take(&mut boxes, &[1, 2], 7);
-    boxes.next();
+    boxes.start_next();
 
     let fate = boxes.fate_of_head(&key(7), MessageId(1), HOLD, start, SOON);
     boxes.settled(&key(7), MessageId(1), fate);
@@ -121,10 +121,10 @@ fn a_hold_is_counted_from_the_first_failure_and_then_stepped_over() {
     let start = Instant::now();
     let (first_end, later) = (start + Duration::from_secs(30), start + Duration::from_secs(20));
     take(&mut boxes, &[1, 2], 7);
-    boxes.next();
+    boxes.start_next();
     boxes.settled(&key(7), MessageId(1), boxes.fate_of_head(&key(7), MessageId(1), HOLD, start, SOON));
     take(&mut boxes, &[1], 7);
-    boxes.next();
+    boxes.start_next();
 
     let again = boxes.fate_of_head(&key(7), MessageId(1), HOLD, later, SOON);
     boxes.settled(&key(7), MessageId(1), again);
@@ -141,7 +141,7 @@ fn a_hold_is_counted_from_the_first_failure_and_then_stepped_over() {
 fn a_key_is_not_held_for_a_head_that_comes_back_after_the_holds_end() {
     let mut boxes = mailboxes(8);
     take(&mut boxes, &[1, 2], 7);
-    boxes.next();
+    boxes.start_next();
 
     let in_a_day = Duration::from_secs(86_400);
     let fate = boxes.fate_of_head(&key(7), MessageId(1), HOLD, Instant::now(), in_a_day);
@@ -154,7 +154,7 @@ fn a_parked_head_holds_its_key_without_an_end() {
     let mut boxes = mailboxes(8);
     let start = Instant::now();
     take(&mut boxes, &[1, 2], 7);
-    boxes.next();
+    boxes.start_next();
 
     let fate = boxes.fate_of_head(&key(7), MessageId(1), HeadPolicy::Park, start, SOON);
     boxes.settled(&key(7), MessageId(1), fate);
@@ -168,7 +168,7 @@ fn a_parked_head_holds_its_key_without_an_end() {
 fn a_head_that_is_stepped_over_lets_the_next_one_pass_at_once() {
     let mut boxes = mailboxes(8);
     take(&mut boxes, &[1, 2], 7);
-    boxes.next();
+    boxes.start_next();
 
     boxes.settled(&key(7), MessageId(1), Fate::SteppedOver);
 
@@ -192,7 +192,7 @@ fn a_stored_hold_is_respected_after_a_takeover() {
 fn the_held_head_is_taken_even_when_its_key_is_full() {
     let mut boxes = mailboxes(2);
     take(&mut boxes, &[1, 2], 7);
-    boxes.next();
+    boxes.start_next();
     boxes.settled(&key(7), MessageId(1), Fate::HeldUntil(Instant::now() + Duration::from_secs(9)));
     take(&mut boxes, &[3], 7);
 
@@ -206,7 +206,7 @@ fn the_held_head_is_taken_even_when_its_key_is_full() {
 fn a_forgotten_partition_gives_back_what_waited_and_ignores_what_ran() {
     let mut boxes = mailboxes(8);
     take(&mut boxes, &[1, 2, 3], 7);
-    boxes.next();
+    boxes.start_next();
 
     let dropped = boxes.forget(key(7).partition());
     boxes.settled(&key(7), MessageId(1), Fate::Ended);
@@ -227,7 +227,7 @@ fn urgent_keys_go_first_and_nobody_starves() {
 
     let mut picked: BTreeMap<Priority, usize> = BTreeMap::new();
     for _ in 0..1_600 {
-        *picked.entry(boxes.next().unwrap().priority).or_default() += 1;
+        *picked.entry(boxes.start_next().unwrap().priority).or_default() += 1;
     }
 
     assert_eq!(picked[&Priority::Interactive], 1_200);
@@ -318,7 +318,7 @@ impl House {
     }
 
     fn start(&mut self) {
-        let Some(entry) = self.boxes.next() else { return };
+        let Some(entry) = self.boxes.start_next() else { return };
         assert!(self.running.values().all(|other| other.key != entry.key), "two of one key at once");
         let ids = self.stored.values().find(|ids| ids.contains(&entry.id.0)).expect("only unfinished ones run");
         let overtaken = ids.range(..entry.id.0).find(|id| !self.failed.contains(id));

@@ -16,19 +16,19 @@ use tokio_postgres::Client;
 /// Longer than anything here should take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-pub struct House {
-    pub queue: Queue,
-    pub intake: Intake,
-    pub owner: Client,
-    pub database: TestDatabase,
+pub(crate) struct House {
+    pub(crate) queue: Queue,
+    pub(crate) intake: Intake,
+    pub(crate) owner: Client,
+    pub(crate) database: TestDatabase,
 }
 
 impl House {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Settings::default()).await
     }
 
-    pub async fn with(settings: Settings) -> Self {
+    pub(crate) async fn with(settings: Settings) -> Self {
         let database = TestDatabase::create().await;
         let queue = Queue::open(database.pools(), settings).await.unwrap();
         let intake = queue.intake();
@@ -41,12 +41,12 @@ impl House {
         }
     }
 
-    pub async fn accept(&self, message: NewMessage) -> Receipt {
+    pub(crate) async fn accept(&self, message: NewMessage) -> Receipt {
         self.intake.accept(message).await.unwrap()
     }
 
     /// A worker that has just become the owner of every partition.
-    pub async fn worker(&self, name: &str) -> Worker {
+    pub(crate) async fn worker(&self, name: &str) -> Worker {
         let row = self
             .owner
             .query(
@@ -62,22 +62,22 @@ impl House {
         }
     }
 
-    pub async fn count(&self, question: &str) -> i64 {
+    pub(crate) async fn count(&self, question: &str) -> i64 {
         self.owner.query_one(question, &[]).await.unwrap().get(0)
     }
 
-    pub async fn change(&self, statement: &str) {
+    pub(crate) async fn change(&self, statement: &str) {
         self.owner.batch_execute(statement).await.unwrap();
     }
 }
 
-pub struct Worker {
-    pub store: Store,
-    pub token: Token,
+pub(crate) struct Worker {
+    pub(crate) store: Store,
+    pub(crate) token: Token,
 }
 
 impl Worker {
-    pub fn everywhere(&self, messages_max: u16) -> Vec<PartitionClaim> {
+    pub(crate) fn everywhere(&self, messages_max: u16) -> Vec<PartitionClaim> {
         Partition::all()
             .map(|partition| PartitionClaim {
                 partition,
@@ -87,19 +87,19 @@ impl Worker {
             .collect()
     }
 
-    pub fn leases(&self) -> Vec<(Partition, Token)> {
+    pub(crate) fn leases(&self) -> Vec<(Partition, Token)> {
         Partition::all()
             .map(|partition| (partition, self.token))
             .collect()
     }
 
     /// Claims whatever there is.
-    pub async fn claim(&self) -> Vec<Claimed> {
+    pub(crate) async fn claim(&self) -> Vec<Claimed> {
         self.claim_but(&[]).await
     }
 
     /// Claims whatever there is but these.
-    pub async fn claim_but(&self, in_hand: &[MessageId]) -> Vec<Claimed> {
+    pub(crate) async fn claim_but(&self, in_hand: &[MessageId]) -> Vec<Claimed> {
         let partitions = self.everywhere(100);
         let request = ClaimRequest {
             partitions: &partitions,
@@ -110,11 +110,11 @@ impl Worker {
         self.store.claim(&request).await.unwrap()
     }
 
-    pub async fn settle(&self, settlement: Settlement) -> Settled {
+    pub(crate) async fn settle(&self, settlement: Settlement) -> Settled {
         self.store.settle(&[settlement]).await.unwrap()[0]
     }
 
-    pub async fn take_over(&self) -> sallyport_queue::TakenOver {
+    pub(crate) async fn take_over(&self) -> sallyport_queue::TakenOver {
         self.store
             .take_over(&self.leases(), &["telegram.send"])
             .await
@@ -123,7 +123,7 @@ impl Worker {
 }
 
 /// A message from nowhere in particular.
-pub fn message(key: &str) -> NewMessage {
+pub(crate) fn message(key: &str) -> NewMessage {
     NewMessage {
         bot: "ops".to_owned(),
         tenant: "ops".to_owned(),
@@ -145,7 +145,7 @@ pub fn message(key: &str) -> NewMessage {
 }
 
 /// The same, as its source numbered it.
-pub fn delivery(delivery_id: &str) -> NewMessage {
+pub(crate) fn delivery(delivery_id: &str) -> NewMessage {
     NewMessage {
         delivery_id: Some(delivery_id.to_owned()),
         ..message("in:telegram:ops:1")
@@ -153,7 +153,7 @@ pub fn delivery(delivery_id: &str) -> NewMessage {
 }
 
 /// The end of an attempt, one more than were made before.
-pub fn end(claimed: &Claimed, verdict: Verdict) -> Settlement {
+pub(crate) fn end(claimed: &Claimed, verdict: Verdict) -> Settlement {
     Settlement {
         message: claimed.reference(),
         attempt: claimed.attempts + 1,
@@ -165,13 +165,13 @@ pub fn end(claimed: &Claimed, verdict: Verdict) -> Settlement {
 }
 
 /// The one element of a list that must have one.
-pub fn only<T: std::fmt::Debug>(mut list: Vec<T>) -> T {
+pub(crate) fn only<T: std::fmt::Debug>(mut list: Vec<T>) -> T {
     assert_eq!(list.len(), 1, "{list:?}");
     list.remove(0)
 }
 
 /// Waits for what must become true, a bounded time; the condition is asked again and again.
-pub async fn wait_until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+pub(crate) async fn wait_until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
     let began = Instant::now();
     while !condition().await {
         assert!(

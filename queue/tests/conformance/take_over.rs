@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sallyport_queue::{ErrorNote, HoldChange, NewMessage, Settlement, Verdict};
+use sallyport_queue::{ErrorNote, HoldChange, NewMessage, Settled, Settlement, Verdict};
 
 use crate::house::{House, end, message, only};
 
@@ -71,28 +71,26 @@ async fn l5_what_was_given_back_or_settled_does_not_count() {
         house.accept(message(key)).await;
     }
     for claimed in stopping.claim().await {
-        match claimed.key.as_str() {
-            "given back" => stopping
-                .store
-                .release(&[claimed.reference()])
-                .await
-                .unwrap(),
-            "done" => drop(stopping.settle(end(&claimed, Verdict::Done)).await),
-            _ => {
-                let error = ErrorNote::new("timeout", "");
-                drop(
-                    stopping
-                        .settle(end(
-                            &claimed,
-                            Verdict::Retry {
-                                after: Duration::ZERO,
-                                error,
-                            },
-                        ))
-                        .await,
-                );
+        let error = ErrorNote::new("timeout", "");
+        let verdict = match claimed.key.as_str() {
+            "given back" => {
+                stopping
+                    .store
+                    .release(&[claimed.reference()])
+                    .await
+                    .unwrap();
+                continue;
             }
-        }
+            "done" => Verdict::Done,
+            _ => Verdict::Retry {
+                after: Duration::ZERO,
+                error,
+            },
+        };
+        assert_eq!(
+            stopping.settle(end(&claimed, verdict)).await,
+            Settled::Durable
+        );
     }
     let heir = house.worker("b").await;
 

@@ -18,7 +18,7 @@ impl Driver {
     /// Starts the next messages while there are free slots.
     pub(super) fn start_handlers(&mut self) {
         while self.running < self.house.settings.slots.get() {
-            let Some(entry) = self.mailboxes.next() else {
+            let Some(entry) = self.mailboxes.start_next() else {
                 return;
             };
             let message = entry.message;
