@@ -4,7 +4,10 @@
 //! are put on the queue beforehand, in bulk; the clock runs from the moment the worker joins until the last end is
 //! durable. Run it by `make bench`; an argument is the number of messages.
 
-#![expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a benchmark's result is what it prints"
+)]
 
 use std::fs;
 use std::sync::Arc;
@@ -58,23 +61,44 @@ impl Handler for Nothing {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let messages = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(MESSAGES);
+    let messages = std::env::args()
+        .filter_map(|argument| argument.parse().ok())
+        .next()
+        .unwrap_or(MESSAGES);
     let database = TestDatabase::create().await;
     let owner = database.owner().await;
     fill(&owner, messages).await?;
 
     let pools = database.pools();
     let queue = Queue::open(pools.clone(), Settings::default()).await?;
-    let nothing = Arc::new(Nothing { policy: KindPolicy::default(), handled: AtomicUsize::new(0) });
+    let nothing = Arc::new(Nothing {
+        policy: KindPolicy::default(),
+        handled: AtomicUsize::new(0),
+    });
     let mut handlers = Handlers::default();
     handlers.add(KIND, Arc::clone(&nothing) as Arc<dyn Handler>)?;
 
     let before = Usage::now(&owner).await?;
     let start = Instant::now();
-    let membership = Membership::join(&pools, &membership::Settings::default(), WorkerId::new("bench")).await?;
+    let membership = Membership::join(
+        &pools,
+        &membership::Settings::default(),
+        WorkerId::new("bench"),
+    )
+    .await?;
     let settings = PoolSettings::default();
-    let keep = KeepPolicy { ratio: 0.0, ..KeepPolicy::default() };
-    let pool = Pool::start(&queue, Arc::new(membership), &handlers, &settings, Arc::new(Sinks::default()), keep);
+    let keep = KeepPolicy {
+        ratio: 0.0,
+        ..KeepPolicy::default()
+    };
+    let pool = Pool::start(
+        &queue,
+        Arc::new(membership),
+        &handlers,
+        &settings,
+        Arc::new(Sinks::default()),
+        keep,
+    );
     wait_until_empty(&owner, &nothing, messages).await?;
     let took = start.elapsed();
     let after = Usage::now(&owner).await?;
@@ -89,15 +113,36 @@ async fn fill(owner: &Client, messages: usize) -> Result<()> {
     let mut number = 0_u64;
     while left > 0 {
         let count = left.min(CHUNK);
-        let keys: Vec<Key> = (0..count).map(|_| { number += 1; Key::from(format!("in:bench:{number}")) }).collect();
+        let keys: Vec<Key> = (0..count)
+            .map(|_| {
+                number += 1;
+                Key::from(format!("in:bench:{number}"))
+            })
+            .collect();
         let names: Vec<&str> = keys.iter().map(Key::as_str).collect();
-        let partitions: Vec<i16> = keys.iter().map(|key| i16::from(key.partition().index())).collect();
-        let traces: Vec<Vec<u8>> = keys.iter().map(|_| SpanContext::new_root(false).to_bytes().to_vec()).collect();
-        owner.execute(FILL, &[&names, &partitions, &traces]).await.context("the queue could not be filled")?;
+        let partitions: Vec<i16> = keys
+            .iter()
+            .map(|key| i16::from(key.partition().index()))
+            .collect();
+        let traces: Vec<Vec<u8>> = keys
+            .iter()
+            .map(|_| SpanContext::new_root(false).to_bytes().to_vec())
+            .collect();
+        owner
+            .execute(FILL, &[&names, &partitions, &traces])
+            .await
+            .context("the queue could not be filled")?;
         left -= count;
     }
-    for settle_down in ["VACUUM ANALYZE queue", "VACUUM ANALYZE messages", "CHECKPOINT"] {
-        owner.batch_execute(settle_down).await.context("the filled queue could not be tidied")?;
+    for settle_down in [
+        "VACUUM ANALYZE queue",
+        "VACUUM ANALYZE messages",
+        "CHECKPOINT",
+    ] {
+        owner
+            .batch_execute(settle_down)
+            .await
+            .context("the filled queue could not be tidied")?;
     }
     Ok(())
 }
@@ -107,7 +152,10 @@ async fn wait_until_empty(owner: &Client, nothing: &Nothing, messages: usize) ->
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     loop {
-        let left: bool = owner.query_one("SELECT EXISTS (SELECT FROM queue)", &[]).await?.get(0);
+        let left: bool = owner
+            .query_one("SELECT EXISTS (SELECT FROM queue)", &[])
+            .await?
+            .get(0);
         if !left {
             return Ok(());
         }
@@ -124,7 +172,10 @@ struct Usage {
 impl Usage {
     async fn now(owner: &Client) -> Result<Self> {
         let rows = owner.query("SELECT pid FROM pg_stat_activity", &[]).await?;
-        let database = rows.iter().filter_map(|row| processor_time(&row.get::<_, i32>(0).to_string())).sum();
+        let database = rows
+            .iter()
+            .filter_map(|row| processor_time(&row.get::<_, i32>(0).to_string()))
+            .sum();
         let ours = processor_time("self").unwrap_or_default();
         Ok(Self { ours, database })
     }
@@ -134,15 +185,33 @@ impl Usage {
 fn processor_time(process: &str) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
-    let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    let ticks: u64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
     Some(Duration::from_millis(ticks * 10))
 }
 
 fn report(messages: usize, took: Duration, before: &Usage, after: &Usage) {
     let each = |time: Duration| time.as_secs_f64() * 1e6 / messages as f64;
-    let (ours, database) = (after.ours.saturating_sub(before.ours), after.database.saturating_sub(before.database));
+    let (ours, database) = (
+        after.ours.saturating_sub(before.ours),
+        after.database.saturating_sub(before.database),
+    );
     println!("{messages} messages that do nothing, distinct keys, one at a time per key (L7)");
-    println!("  {:>10.0} messages/s ({:.2} s)", messages as f64 / took.as_secs_f64(), took.as_secs_f64());
-    println!("  {:>10.1} µs processor time per message in the worker", each(ours));
-    println!("  {:>10.1} µs processor time per message in Postgres", each(database));
+    println!(
+        "  {:>10.0} messages/s ({:.2} s)",
+        messages as f64 / took.as_secs_f64(),
+        took.as_secs_f64()
+    );
+    println!(
+        "  {:>10.1} µs processor time per message in the worker",
+        each(ours)
+    );
+    println!(
+        "  {:>10.1} µs processor time per message in Postgres",
+        each(database)
+    );
 }

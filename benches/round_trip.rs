@@ -16,7 +16,7 @@ mod updates;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use house::House;
+use house::{House, OWN_SERVER};
 use serde_json::Value;
 
 const PER_SECOND: i64 = 500;
@@ -24,8 +24,7 @@ const SECONDS: i64 = 20;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    let house =
-        House::open_with(&[("TELEGRAM_OPS_PACING", "own_server"), ("RUST_LOG", "warn")]).await;
+    let house = House::open_with(&[OWN_SERVER[0], OWN_SERVER[1], ("RUST_LOG", "warn")]).await;
     let first_chat = 5_000_000_i64;
     let started_at = jiff::Timestamp::now();
     let started = Instant::now();

@@ -20,7 +20,13 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Places {
     /// Folder of this instance: generated secrets, certificates, the lock
-    #[arg(long, global = true, env = "SALLYPORT_DATA", default_value = ".data", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "SALLYPORT_DATA",
+        default_value = ".data",
+        value_name = "DIR"
+    )]
     pub(crate) data: PathBuf,
 
     /// Folder with your own gateway.yaml, workers.yaml, apps.yaml, …; what a file leaves out keeps its shipped default

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 
 use crate::dev_secrets::write_private;
@@ -35,7 +36,10 @@ pub(crate) fn ensure(data: &Path) -> anyhow::Result<DevCertificates> {
         chain: folder.join("server.pem"),
         key: folder.join("server.key"),
     };
-    if ![&files.authority, &files.chain, &files.key].iter().all(|file| file.exists()) {
+    if ![&files.authority, &files.chain, &files.key]
+        .iter()
+        .all(|file| file.exists())
+    {
         fs::create_dir_all(&folder)?;
         make(&files).context("making the development certificates")?;
     }
@@ -44,14 +48,18 @@ pub(crate) fn ensure(data: &Path) -> anyhow::Result<DevCertificates> {
 
 fn make(files: &DevCertificates) -> anyhow::Result<()> {
     let mut authority = CertificateParams::default();
-    authority.distinguished_name.push(DnType::CommonName, "Sallyport development authority");
+    authority
+        .distinguished_name
+        .push(DnType::CommonName, "Sallyport development authority");
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     valid_for_a_decade(&mut authority);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
 
     let mut server = CertificateParams::new(SERVER_NAMES.map(str::to_owned))?;
-    server.distinguished_name.push(DnType::CommonName, "Sallyport development server");
+    server
+        .distinguished_name
+        .push(DnType::CommonName, "Sallyport development server");
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     server.use_authority_key_identifier_extension = true;
     valid_for_a_decade(&mut server);
@@ -59,7 +67,10 @@ fn make(files: &DevCertificates) -> anyhow::Result<()> {
     let server = server.signed_by(&key, &authority)?;
 
     write_private(&files.key, key.serialize_pem().as_bytes())?;
-    write_private(&files.chain, format!("{}{}", server.pem(), authority.pem()).as_bytes())?;
+    write_private(
+        &files.chain,
+        format!("{}{}", server.pem(), authority.pem()).as_bytes(),
+    )?;
     write_private(&files.authority, authority.pem().as_bytes())
 }
 
@@ -82,6 +93,12 @@ mod tests {
         ensure(data.path()).unwrap();
 
         assert_eq!(fs::read(&files.authority).unwrap(), first);
-        assert!(fs::read_to_string(&files.chain).unwrap().matches("BEGIN CERTIFICATE").count() == 2);
+        assert!(
+            fs::read_to_string(&files.chain)
+                .unwrap()
+                .matches("BEGIN CERTIFICATE")
+                .count()
+                == 2
+        );
     }
 }

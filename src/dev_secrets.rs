@@ -32,8 +32,14 @@ pub(crate) fn path(data: &Path) -> PathBuf {
 pub(crate) fn ensure(data: &Path) -> anyhow::Result<String> {
     let path = path(data);
     let mut text = fs::read_to_string(&path).unwrap_or_default();
-    let is_there = |text: &str, name: &str| text.lines().any(|line| line.starts_with(&format!("{name}=")));
-    let missing: Vec<_> = SECRETS.iter().filter(|(name, _)| !is_there(&text, name)).collect();
+    let is_there = |text: &str, name: &str| {
+        text.lines()
+            .any(|line| line.starts_with(&format!("{name}=")))
+    };
+    let missing: Vec<_> = SECRETS
+        .iter()
+        .filter(|(name, _)| !is_there(&text, name))
+        .collect();
     if missing.is_empty() {
         return Ok(text);
     }
@@ -78,7 +84,10 @@ mod tests {
 
         assert_eq!(first, second);
         assert!(first.contains("\nOPS_TOKEN="));
-        let mode = fs::metadata(path(data.path())).unwrap().permissions().mode();
+        let mode = fs::metadata(path(data.path()))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 

@@ -43,7 +43,25 @@ pub(crate) struct Ground {
     pub(crate) recorder: Recorder,
     pub(crate) sinks: Arc<dyn SpanSink>,
     pub(crate) tasks: TaskTracker,
+    doors: Doors,
     last: CancellationToken,
+}
+
+/// The parts that this role opens itself. They are known to health before the admin door opens, so that nobody reads "ready" too early.
+struct Doors {
+    edge: Option<ComponentHandle>,
+    workers: Option<ComponentHandle>,
+}
+
+impl Doors {
+    fn of(role: ProcessRole, health: &Health) -> Self {
+        let has_edge = matches!(role, ProcessRole::Edge | ProcessRole::Both);
+        let has_workers = matches!(role, ProcessRole::Workers | ProcessRole::Both);
+        Self {
+            edge: has_edge.then(|| health.component("edge", true)),
+            workers: has_workers.then(|| health.component("workers", true)),
+        }
+    }
 }
 
 /// Starts the log, and tells it of panics. Keep the guard until the process ends: it flushes.
@@ -56,9 +74,15 @@ pub(crate) fn start_log(settings: &Settings) -> anyhow::Result<(Identity, logs::
 
 impl Ground {
     /// Lays the ground: everything is up, nothing is let in yet.
-    pub(crate) async fn lay(settings: &Settings, identity: Identity, role: ProcessRole) -> anyhow::Result<Self> {
+    pub(crate) async fn lay(
+        settings: &Settings,
+        identity: Identity,
+        role: ProcessRole,
+    ) -> anyhow::Result<Self> {
         let exposition = metrics::install();
         let health = Health::new(identity.clone());
+        let doors = Doors::of(role, &health);
+        let postgres = health.component("postgres", true);
         let tasks = TaskTracker::new();
         let last = CancellationToken::new();
         tasks.spawn(probe::run(health.clone(), last.clone()));
@@ -72,14 +96,21 @@ impl Ground {
             }
         });
 
-        let pools = Pools::open(&settings.stores.postgres, role).context("preparing the connections to Postgres")?;
-        let postgres = health.component("postgres", true);
+        let pools = Pools::open(&settings.stores.postgres, role)
+            .context("preparing the connections to Postgres")?;
         tasks.spawn(watch_postgres(pools.read().clone(), postgres, last.clone()));
-        let queue = open_queue(settings, &pools, role).await.context("opening the queue")?;
+        let queue = open_queue(settings, &pools, role)
+            .await
+            .context("opening the queue")?;
         let recorder = Recorder::start(&pools, &settings.monitoring.traces.recorder, &tasks, &last);
         let mut sinks: Vec<Arc<dyn SpanSink>> = vec![Arc::new(recorder.clone())];
         if let Some(otlp) = otlp_settings(settings)? {
-            sinks.push(Arc::new(Otlp::start(&otlp, &identity, &tasks, last.clone())?));
+            sinks.push(Arc::new(Otlp::start(
+                &otlp,
+                &identity,
+                &tasks,
+                last.clone(),
+            )?));
         }
         Ok(Self {
             health,
@@ -88,13 +119,29 @@ impl Ground {
             recorder,
             sinks: Arc::new(Sinks(sinks)),
             tasks,
+            doors,
             last,
         })
     }
 
+    /// The edge took this long to open.
+    pub(crate) fn edge_is_open(&self, took: Duration) {
+        self.doors.edge.iter().for_each(|edge| edge.up(took));
+    }
+
+    /// The workers took this long to start.
+    pub(crate) fn workers_run(&self, took: Duration) {
+        self.doors
+            .workers
+            .iter()
+            .for_each(|workers| workers.up(took));
+    }
+
     /// Takes it up again: writes what is left, for a bounded time.
     pub(crate) async fn close(self) {
-        let Self { queue, tasks, last, .. } = self;
+        let Self {
+            queue, tasks, last, ..
+        } = self;
         last.cancel();
         tasks.close();
         let closing = async {
@@ -111,13 +158,18 @@ impl Ground {
 pub(crate) async fn listen(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
     match TcpListener::bind(address).await {
         Ok(listener) => Ok(listener),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(anyhow::anyhow!(ports::taken(address, variable))),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            Err(anyhow::anyhow!(ports::taken(address, variable)))
+        }
         Err(error) => Err(error).with_context(|| format!("listening on {address} ({variable})")),
     }
 }
 
 /// The edge's certificate: the configured one, else the development one of this folder.
-pub(crate) fn tls_material(settings: &Settings, places: &Places) -> anyhow::Result<Option<TlsMaterial>> {
+pub(crate) fn tls_material(
+    settings: &Settings,
+    places: &Places,
+) -> anyhow::Result<Option<TlsMaterial>> {
     if settings.gateway.tls.is_none() {
         return Ok(None);
     }
@@ -128,8 +180,11 @@ pub(crate) fn tls_material(settings: &Settings, places: &Places) -> anyhow::Resu
             (development.chain, development.key)
         }
     };
-    let read = |path: &std::path::Path| std::fs::read(path).with_context(|| format!("reading {}", path.display()));
-    let material = TlsMaterial::from_pem(&read(&chain)?, &read(&key)?).context("reading the certificate")?;
+    let read = |path: &std::path::Path| {
+        std::fs::read(path).with_context(|| format!("reading {}", path.display()))
+    };
+    let material =
+        TlsMaterial::from_pem(&read(&chain)?, &read(&key)?).context("reading the certificate")?;
     Ok(Some(material))
 }
 
@@ -137,7 +192,10 @@ pub(crate) fn tls_material(settings: &Settings, places: &Places) -> anyhow::Resu
 pub(crate) fn playground_settings(settings: &Settings) -> PlaygroundSettings {
     let mut playground = settings.testing.playground.clone();
     if playground.ops_url.is_none() {
-        playground.ops_url = settings.gateway.http.and_then(|http| format!("http://{http}").parse().ok());
+        playground.ops_url = settings
+            .gateway
+            .http
+            .and_then(|http| format!("http://{http}").parse().ok());
     }
     let token = &settings.workers.api.ops_token;
     if playground.ops_token.is_none() && !token.is_empty() {
@@ -146,7 +204,11 @@ pub(crate) fn playground_settings(settings: &Settings) -> PlaygroundSettings {
     playground
 }
 
-async fn open_queue(settings: &Settings, pools: &Pools, role: ProcessRole) -> anyhow::Result<Queue> {
+async fn open_queue(
+    settings: &Settings,
+    pools: &Pools,
+    role: ProcessRole,
+) -> anyhow::Result<Queue> {
     let queue = settings.stores.queue.clone();
     Ok(match role {
         ProcessRole::Edge => Queue::open_edge(pools.clone(), queue).await?,
@@ -155,7 +217,11 @@ async fn open_queue(settings: &Settings, pools: &Pools, role: ProcessRole) -> an
 }
 
 fn token_gate(token: Secret) -> Option<StatusToken> {
-    (!token.is_empty()).then(|| StatusToken::checked_by(move |offered| sallyport_security::constant_time_eq(offered.as_bytes(), token.expose().as_bytes())))
+    (!token.is_empty()).then(|| {
+        StatusToken::checked_by(move |offered| {
+            sallyport_security::constant_time_eq(offered.as_bytes(), token.expose().as_bytes())
+        })
+    })
 }
 
 fn otlp_settings(settings: &Settings) -> anyhow::Result<Option<OtlpSettings>> {
@@ -164,7 +230,9 @@ fn otlp_settings(settings: &Settings) -> anyhow::Result<Option<OtlpSettings>> {
         return Ok(None);
     }
     let value = serde_json::json!({ "endpoint": endpoint });
-    serde_json::from_value(value).map(Some).context("reading the collector's address")
+    serde_json::from_value(value)
+        .map(Some)
+        .context("reading the collector's address")
 }
 
 async fn watch_postgres(pool: Pool, component: ComponentHandle, stop: CancellationToken) {
@@ -173,8 +241,14 @@ async fn watch_postgres(pool: Pool, component: ComponentHandle, stop: Cancellati
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let asked = Instant::now();
         let answer = async {
-            let connection = pool.get().await.map_err(|error| Chain(&error).to_string())?;
-            connection.batch_execute("select 1").await.map_err(|error| Chain(&error).to_string())
+            let connection = pool
+                .get()
+                .await
+                .map_err(|error| Chain(&error).to_string())?;
+            connection
+                .batch_execute("select 1")
+                .await
+                .map_err(|error| Chain(&error).to_string())
         };
         match tokio::time::timeout(POSTGRES_PROBE_DEADLINE, answer).await {
             Ok(Ok(())) => component.up(asked.elapsed()),

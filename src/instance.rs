@@ -31,7 +31,9 @@ impl Instance {
                 file.read_to_string(&mut holder)?;
                 bail!("Already running: {}", holder.trim());
             }
-            Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("locking {}", path.display())),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("locking {}", path.display()))
+            }
         }
     }
 

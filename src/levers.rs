@@ -66,7 +66,9 @@ impl PostgresAway {
         let (client, connection) = config.connect(NoTls).await?;
         self.tasks.spawn(connection.map(drop));
         let quoted = format!("\"{}\"", database.replace('"', "\"\""));
-        client.batch_execute(&format!("alter database {quoted} allow_connections false")).await?;
+        client
+            .batch_execute(&format!("alter database {quoted} allow_connections false"))
+            .await?;
         let cut_off = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()";
         client.query(cut_off, &[&database]).await?;
         self.tasks.spawn(async move {

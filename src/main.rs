@@ -28,11 +28,15 @@ const THREADS_MAX: usize = 8;
 
 fn main() -> ExitCode {
     // Two cryptography providers get linked; whoever builds a TLS configuration must not have to guess.
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
         return commands::complain("a cryptography provider was installed before main");
     }
     let cli = Cli::parse();
-    let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, THREADS_MAX));
+    let threads =
+        std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, THREADS_MAX));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .enable_all()
@@ -45,7 +49,10 @@ fn main() -> ExitCode {
 
 async fn dispatch(cli: Cli) -> ExitCode {
     let places = &cli.places;
-    let outcome = match cli.command.unwrap_or_else(|| Command::Run(Default::default())) {
+    let outcome = match cli
+        .command
+        .unwrap_or_else(|| Command::Run(Default::default()))
+    {
         Command::Run(arguments) => commands::run::run(places, &arguments).await,
         Command::Gateway => commands::gateway::run(places).await,
         Command::Workers => commands::workers::run(places).await,

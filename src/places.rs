@@ -21,11 +21,16 @@ pub(crate) fn settings(places: &Places) -> anyhow::Result<(Settings, Vec<Effecti
 
 /// The process's variables, then `.env` of the working directory, then the generated secrets: earlier ones win.
 pub(crate) fn environment(places: &Places) -> anyhow::Result<Environment> {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the environment"
+    )]
     let variables = std::env::vars();
     let dotenv = std::fs::read_to_string(".env").unwrap_or_default();
     let generated = dev_secrets::ensure(&places.data)?;
-    Ok(Environment::new(variables).with_dotenv(&dotenv).with_dotenv(&generated))
+    Ok(Environment::new(variables)
+        .with_dotenv(&dotenv)
+        .with_dotenv(&generated))
 }
 
 /// Whether a person reads our output.

@@ -11,13 +11,19 @@ pub(crate) fn listener(port: u16) -> Option<(String, u32)> {
     let wanted = format!("socket:[{inode}]");
     let processes = fs::read_dir("/proc").ok()?.flatten();
     for process in processes {
-        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+        let Some(pid) = process
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<u32>().ok())
+        else {
             continue;
         };
         let Ok(descriptors) = fs::read_dir(process.path().join("fd")) else {
             continue;
         };
-        let holds = |entry: fs::DirEntry| fs::read_link(entry.path()).is_ok_and(|link| link.to_str() == Some(&wanted));
+        let holds = |entry: fs::DirEntry| {
+            fs::read_link(entry.path()).is_ok_and(|link| link.to_str() == Some(&wanted))
+        };
         if descriptors.flatten().any(holds) {
             let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
             return Some((name.trim().to_owned(), pid));
@@ -39,16 +45,18 @@ pub(crate) fn taken(address: SocketAddr, variable: &str) -> String {
 fn listening_inode(port: u16) -> Option<String> {
     // Columns of the kernel's table: 1 = local address in hex, 3 = state, 9 = inode. State 0A is LISTEN.
     let port = format!(":{port:04X}");
-    ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| {
-        let text = fs::read_to_string(table).ok()?;
-        text.lines().skip(1).find_map(|line| {
-            let mut columns = line.split_whitespace().skip(1);
-            let local = columns.next()?;
-            let state = columns.nth(1)?;
-            let inode = columns.nth(5)?;
-            (local.ends_with(&port) && state == "0A").then(|| inode.to_owned())
+    ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .find_map(|table| {
+            let text = fs::read_to_string(table).ok()?;
+            text.lines().skip(1).find_map(|line| {
+                let mut columns = line.split_whitespace().skip(1);
+                let local = columns.next()?;
+                let state = columns.nth(1)?;
+                let inode = columns.nth(5)?;
+                (local.ends_with(&port) && state == "0A").then(|| inode.to_owned())
+            })
         })
-    })
 }
 
 #[cfg(test)]
@@ -69,7 +77,11 @@ mod tests {
 
     #[test]
     fn a_free_port_has_nobody() {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
 
         assert_eq!(listener(port), None);
     }

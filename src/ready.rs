@@ -47,10 +47,17 @@ impl Ready {
     /// # Errors
     /// When an owner link does not fit into a QR code.
     pub(crate) fn block(&self) -> anyhow::Result<String> {
-        let mut lines = vec![String::new(), format!("Sallyport is ready ({:.1} s).", self.took.as_secs_f64()), String::new()];
+        let mut lines = vec![
+            String::new(),
+            format!("Sallyport is ready ({:.1} s).", self.took.as_secs_f64()),
+            String::new(),
+        ];
         let mut row = |name: &str, value: String| lines.push(format!("  {name:<11}{value}"));
         if let Some(page) = self.page {
-            row("Page", format!("http://{page}   write to the bot here, and watch each message's way"));
+            row(
+                "Page",
+                format!("http://{page}   write to the bot here, and watch each message's way"),
+            );
         }
         if let Some(http) = self.http {
             row("Edge", format!("http://{http}"));
@@ -70,7 +77,9 @@ impl Ready {
         lines.extend(self.off());
         for link in &self.owner_links {
             lines.push(String::new());
-            lines.push(format!("  Open this once, within 15 minutes, to become the owner: {link}"));
+            lines.push(format!(
+                "  Open this once, within 15 minutes, to become the owner: {link}"
+            ));
             lines.push(qr_code(link)?);
         }
         lines.push(String::new());
@@ -84,7 +93,10 @@ impl Ready {
             off.push("  Off        a real Telegram bot: set TELEGRAM_BOT_TOKEN".to_owned());
         }
         if !self.model.starts_with("http") {
-            off.push("  Off        a real model: set OPENAI_API_KEY (and OPENAI_BASE_URL, OPENAI_MODEL)".to_owned());
+            off.push(
+                "  Off        a real model: set OPENAI_API_KEY (and OPENAI_BASE_URL, OPENAI_MODEL)"
+                    .to_owned(),
+            );
         }
         off
     }
@@ -92,7 +104,10 @@ impl Ready {
 
 /// A bot in one line: its public name, or ours, and how it hears.
 pub(crate) fn bot_line(bot: &BotNote) -> String {
-    let name = bot.username.as_ref().map_or_else(|| bot.name.clone(), |username| format!("@{username}"));
+    let name = bot
+        .username
+        .as_ref()
+        .map_or_else(|| bot.name.clone(), |username| format!("@{username}"));
     match &bot.trouble {
         Some(trouble) => format!("{name}  {trouble}"),
         None => format!("{name} ({}, {})", bot.name, bot.receive),

@@ -23,7 +23,8 @@ const SHIPPED: [(&str, &str); 6] = [
 ];
 
 /// The port that OpenTelemetry's Prometheus exporters use by custom.
-const ADMIN_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9464);
+const ADMIN_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9464);
 /// Long enough for an answer in flight, short enough for a supervisor that waits.
 const DRAIN_DEADLINE_MS: u64 = 10_000;
 
@@ -168,12 +169,17 @@ impl Default for Traces {
 ///
 /// # Errors
 /// Every mistake in every file.
-pub(crate) fn load(folder: Option<&Path>, environment: Environment) -> Result<(Settings, Vec<Effective>), Vec<Mistake>> {
+pub(crate) fn load(
+    folder: Option<&Path>,
+    environment: Environment,
+) -> Result<(Settings, Vec<Effective>), Vec<Mistake>> {
     let mut loader = Loader::new(environment);
     for stranger in folder.map(unknown_files).unwrap_or_default() {
         loader.complain(stranger);
     }
-    let mut documents = SHIPPED.map(|(name, text)| document(&mut loader, folder, name, text)).into_iter();
+    let mut documents = SHIPPED
+        .map(|(name, text)| document(&mut loader, folder, name, text))
+        .into_iter();
     let settings = read_sections(&mut loader, &mut documents);
     let effective = loader.finish()?;
     match settings {
@@ -183,7 +189,10 @@ pub(crate) fn load(folder: Option<&Path>, environment: Environment) -> Result<(S
     }
 }
 
-fn read_sections(loader: &mut Loader, documents: &mut impl Iterator<Item = Option<Document>>) -> Option<Settings> {
+fn read_sections(
+    loader: &mut Loader,
+    documents: &mut impl Iterator<Item = Option<Document>>,
+) -> Option<Settings> {
     let gateway = section(loader, documents.next());
     let stores = section(loader, documents.next());
     let workers = section(loader, documents.next());
@@ -200,11 +209,19 @@ fn read_sections(loader: &mut Loader, documents: &mut impl Iterator<Item = Optio
     })
 }
 
-fn section<T: serde::de::DeserializeOwned + Validate>(loader: &mut Loader, document: Option<Option<Document>>) -> Option<T> {
+fn section<T: serde::de::DeserializeOwned + Validate>(
+    loader: &mut Loader,
+    document: Option<Option<Document>>,
+) -> Option<T> {
     loader.section(document.flatten()?)
 }
 
-fn document(loader: &mut Loader, folder: Option<&Path>, name: &str, shipped: &str) -> Option<Document> {
+fn document(
+    loader: &mut Loader,
+    folder: Option<&Path>,
+    name: &str,
+    shipped: &str,
+) -> Option<Document> {
     let mut keep = |parsed: Result<Document, Mistake>| match parsed {
         Ok(document) => Some(document),
         Err(mistake) => {
@@ -213,7 +230,10 @@ fn document(loader: &mut Loader, folder: Option<&Path>, name: &str, shipped: &st
         }
     };
     let shipped = keep(Document::parse(&format!("config/{name}"), shipped))?;
-    let Some(path) = folder.map(|folder| folder.join(name)).filter(|path| path.exists()) else {
+    let Some(path) = folder
+        .map(|folder| folder.join(name))
+        .filter(|path| path.exists())
+    else {
         return Some(shipped);
     };
     let named = path.display().to_string();
@@ -242,18 +262,28 @@ fn unknown_files(folder: &Path) -> Vec<Mistake> {
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .filter(|name| name.ends_with(".yaml") || name.ends_with(".yml"))
             .filter(|name| !known.contains(&name.as_str()))
-            .map(|name| complaint(folder.join(&name).display().to_string(), format!("is not a file of ours; known are {}", known.join(", "))))
+            .map(|name| {
+                complaint(
+                    folder.join(&name).display().to_string(),
+                    format!("is not a file of ours; known are {}", known.join(", ")),
+                )
+            })
             .collect(),
-        Err(error) => vec![complaint(folder.display().to_string(), format!("cannot be read: {error}"))],
+        Err(error) => vec![complaint(
+            folder.display().to_string(),
+            format!("cannot be read: {error}"),
+        )],
     }
 }
 
 fn is_empty_or_http(endpoint: &str) -> Result<(), ValidationError> {
-    let fits = endpoint.is_empty() || endpoint.starts_with("http://") || endpoint.starts_with("https://");
+    let fits =
+        endpoint.is_empty() || endpoint.starts_with("http://") || endpoint.starts_with("https://");
     if fits {
         Ok(())
     } else {
-        Err(ValidationError::new("url").with_message("must be empty or begin with http:// or https://".into()))
+        Err(ValidationError::new("url")
+            .with_message("must be empty or begin with http:// or https://".into()))
     }
 }
 
@@ -285,7 +315,11 @@ mod tests {
     #[test]
     fn a_file_of_ones_own_holds_only_what_differs() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("workers.yaml"), "drain_deadline_ms: 2500\n").unwrap();
+        std::fs::write(
+            folder.path().join("workers.yaml"),
+            "drain_deadline_ms: 2500\n",
+        )
+        .unwrap();
 
         let (settings, _) = load(Some(folder.path()), environment()).unwrap();
 

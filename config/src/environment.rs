@@ -29,7 +29,7 @@ impl Environment {
     }
 
     /// Adds the lines `NAME=value` of a `.env` file; blank lines and lines that begin with `#` are passed over, quotes around
-    /// a value are taken off. A variable that is already set keeps its value, as twelve-factor tools do it.
+    /// a value are taken off. A variable that is already set, and not to nothing, keeps its value.
     pub fn with_dotenv(mut self, text: &str) -> Self {
         for line in text.lines().map(str::trim) {
             if line.is_empty() || line.starts_with('#') {
@@ -38,9 +38,10 @@ impl Environment {
             let line = line.strip_prefix("export ").unwrap_or(line);
             if let Some((name, value)) = line.split_once('=') {
                 let value = value.trim().trim_matches(['"', '\'']);
-                self.variables
-                    .entry(name.trim().to_owned())
-                    .or_insert_with(|| value.to_owned());
+                let slot = self.variables.entry(name.trim().to_owned()).or_default();
+                if slot.is_empty() {
+                    value.clone_into(slot);
+                }
             }
         }
         self

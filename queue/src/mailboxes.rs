@@ -166,7 +166,14 @@ impl<M> Mailboxes<M> {
     ///
     /// A key is not held for a head that would come back only after the hold's end.
     #[must_use]
-    pub fn fate_of_head(&self, key: &Key, id: MessageId, policy: HeadPolicy, now: Instant, back_in: Duration) -> Fate {
+    pub fn fate_of_head(
+        &self,
+        key: &Key,
+        id: MessageId,
+        policy: HeadPolicy,
+        now: Instant,
+        back_in: Duration,
+    ) -> Fate {
         match policy {
             HeadPolicy::StepOver => Fate::SteppedOver,
             HeadPolicy::Park => Fate::Parked,
@@ -217,7 +224,11 @@ impl<M> Mailboxes<M> {
     }
 
     fn is_left_out(&self, key: &Key) -> bool {
-        self.full.contains(key) || self.boxes.get(key).is_some_and(|mailbox| mailbox.held.is_some())
+        self.full.contains(key)
+            || self
+                .boxes
+                .get(key)
+                .is_some_and(|mailbox| mailbox.held.is_some())
     }
 
     fn apply(&mut self, key: &Key, id: MessageId, fate: Fate, partition: Partition) {
@@ -236,7 +247,13 @@ impl<M> Mailboxes<M> {
     }
 
     /// Holds a key for its failed head, as found stored when a partition is taken over; `until` is `None` when parked.
-    pub fn hold(&mut self, key: &Key, partition: Partition, head: MessageId, until: Option<Instant>) {
+    pub fn hold(
+        &mut self,
+        key: &Key,
+        partition: Partition,
+        head: MessageId,
+        until: Option<Instant>,
+    ) {
         self.boxes
             .entry(key.clone())
             .or_insert_with(|| Mailbox::new(partition, Priority::Interactive));
@@ -278,7 +295,10 @@ impl<M> Mailboxes<M> {
             if let Some(held) = mailbox.held.take() {
                 self.remember_step(held.head, partition);
                 self.tidy(&key);
-                lifted.push(Lifted { key, head: held.head });
+                lifted.push(Lifted {
+                    key,
+                    head: held.head,
+                });
             }
         }
         lifted
@@ -299,9 +319,12 @@ impl<M> Mailboxes<M> {
 
     /// The numbers of all messages in hand.
     pub fn ids(&self) -> impl Iterator<Item = MessageId> {
-        self.boxes
-            .values()
-            .flat_map(|mailbox| mailbox.busy.into_iter().chain(mailbox.waiting.iter().map(|entry| entry.id)))
+        self.boxes.values().flat_map(|mailbox| {
+            mailbox
+                .busy
+                .into_iter()
+                .chain(mailbox.waiting.iter().map(|entry| entry.id))
+        })
     }
 
     /// The keys that had a message refused and still have more than half of their room taken.

@@ -30,7 +30,11 @@ mod statements;
 pub struct Settings {
     /// A silent worker loses its partitions after this long. Shorter means a faster takeover, and less patience with a
     /// slow database.
-    #[validate(range(min = 500, max = 60_000, message = "must lie between 500 and 60000 milliseconds"))]
+    #[validate(range(
+        min = 500,
+        max = 60_000,
+        message = "must lie between 500 and 60000 milliseconds"
+    ))]
     pub lease_ms: u64,
 }
 
@@ -143,7 +147,13 @@ impl Membership {
         let (publish, holdings) = watch::channel(Arc::new(Holdings::new()));
         let (asks, asked) = mpsc::channel(ASKS_MAX);
         let (born, first_beat) = oneshot::channel();
-        let heart = heart::Heart::new(me.clone(), pools.clone(), Arc::clone(&shared), publish, asked);
+        let heart = heart::Heart::new(
+            me.clone(),
+            pools.clone(),
+            Arc::clone(&shared),
+            publish,
+            asked,
+        );
         let thread = std::thread::Builder::new()
             .name(String::from("heartbeat"))
             .spawn(move || heart.live(born))
@@ -221,7 +231,9 @@ impl Membership {
         let thread = self.thread.lock().take();
         if let Some(thread) = thread {
             // The heart has said its last word, so this does not block for longer than its runtime's end.
-            tokio::task::spawn_blocking(move || thread.join()).await.ok();
+            tokio::task::spawn_blocking(move || thread.join())
+                .await
+                .ok();
         }
     }
 }

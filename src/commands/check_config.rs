@@ -22,9 +22,15 @@ pub(crate) async fn run(places: &Places, arguments: &CheckArguments) -> anyhow::
     if !arguments.online {
         return Ok(ExitCode::SUCCESS);
     }
-    let report = tokio::time::timeout(ONLINE_DEADLINE, status::report(&settings)).await.context("no answer in 15 s")??;
+    let report = tokio::time::timeout(ONLINE_DEADLINE, status::report(&settings))
+        .await
+        .context("no answer in 15 s")??;
     for line in status::lines(&settings, &report)? {
         say(&line)?;
     }
-    Ok(if report.verdict() == Verdict::Working { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.verdict() == Verdict::Working {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

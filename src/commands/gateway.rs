@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context;
 use sallyport_gateway::{Gateway, GatewayHandle, Parts};
@@ -34,7 +35,11 @@ pub(crate) async fn run(places: &Places) -> anyhow::Result<ExitCode> {
     };
     let drained = stops.hard.run_until_cancelled(draining).await;
     listening.abort();
-    Ok(if drained.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if drained.is_some() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Opens the edge's doors.
@@ -51,14 +56,25 @@ pub(crate) async fn open(
         keep: settings.monitoring.traces.keep.clone(),
         tls: ground::tls_material(settings, places)?,
     };
-    Gateway::start(&settings.gateway, parts, stop).await.map_err(in_words).context("opening the edge")
+    let began = Instant::now();
+    let edge = Gateway::start(&settings.gateway, parts, stop)
+        .await
+        .map_err(in_words)
+        .context("opening the edge")?;
+    ground.edge_is_open(began.elapsed());
+    Ok(edge)
 }
 
 /// A taken port says by whom, and what to set.
 fn in_words(error: sallyport_gateway::StartError) -> anyhow::Error {
     match &error {
-        sallyport_gateway::StartError::Listen { address, source } if source.kind() == std::io::ErrorKind::AddrInUse => {
-            anyhow::anyhow!(crate::ports::taken(*address, "SALLYPORT_HTTP_LISTEN or SALLYPORT_TLS_LISTEN"))
+        sallyport_gateway::StartError::Listen { address, source }
+            if source.kind() == std::io::ErrorKind::AddrInUse =>
+        {
+            anyhow::anyhow!(crate::ports::taken(
+                *address,
+                "SALLYPORT_HTTP_LISTEN or SALLYPORT_TLS_LISTEN"
+            ))
         }
         sallyport_gateway::StartError::Listen { .. }
         | sallyport_gateway::StartError::NoCertificate

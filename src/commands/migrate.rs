@@ -25,7 +25,9 @@ pub(crate) async fn run(places: &Places) -> anyhow::Result<ExitCode> {
 /// Applies what is missing: the house's own tables, then the kit's and each app's. Returns how many.
 pub(crate) async fn migrate(settings: &Settings) -> anyhow::Result<usize> {
     let url = &settings.stores.postgres.url;
-    let mut applied = sallyport_postgres::migrate(url).await.context("bringing the tables up to date")?;
+    let mut applied = sallyport_postgres::migrate(url)
+        .await
+        .context("bringing the tables up to date")?;
     applied += apply(url, "kit", sallyport_kit::MIGRATIONS).await?;
     for app in apps(settings)? {
         applied += apply(url, app.name(), app.migrations()).await?;
@@ -35,11 +37,16 @@ pub(crate) async fn migrate(settings: &Settings) -> anyhow::Result<usize> {
 
 /// The apps of this build.
 pub(crate) fn apps(settings: &Settings) -> anyhow::Result<Vec<App>> {
-    Ok(vec![sallyport_hub::app(&settings.apps.hub).context("reading the hub's texts")?])
+    Ok(vec![
+        sallyport_hub::app(&settings.apps.hub).context("reading the hub's texts")?,
+    ])
 }
 
 async fn apply(url: &DatabaseUrl, name: &str, migrations: &[Migration]) -> anyhow::Result<usize> {
-    let migrations: Vec<AppMigration> = migrations.iter().map(|one| (one.version, one.name, one.sql)).collect();
+    let migrations: Vec<AppMigration> = migrations
+        .iter()
+        .map(|one| (one.version, one.name, one.sql))
+        .collect();
     sallyport_postgres::migrate_app(url, name, &migrations)
         .await
         .with_context(|| format!("bringing the tables of {name} up to date"))

@@ -21,8 +21,13 @@ pub(crate) async fn run(places: &Places) -> anyhow::Result<ExitCode> {
     let signals = Signals::install()?;
     let stops = signals.stops();
 
-    let playground = Playground::start(playground_settings(&settings), stops.soft.clone()).await.context("starting the playground")?;
-    say(&format!("The playground is at http://{}", playground.address()))?;
+    let playground = Playground::start(playground_settings(&settings), stops.soft.clone())
+        .await
+        .context("starting the playground")?;
+    say(&format!(
+        "The playground is at http://{}",
+        playground.address()
+    ))?;
     tokio::select! {
         () = signals.listen() => {}
         () = stops.soft.cancelled() => {}

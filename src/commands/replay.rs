@@ -16,8 +16,11 @@ use crate::places;
 
 pub(crate) async fn run(places: &Places, arguments: &ReplayArguments) -> anyhow::Result<ExitCode> {
     let (settings, _) = places::settings(places)?;
-    let pools = Pools::open(&settings.stores.postgres, ProcessRole::Workers).context("preparing the connections to Postgres")?;
-    let queue = Queue::open(pools.clone(), settings.stores.queue.clone()).await.context("opening the queue")?;
+    let pools = Pools::open(&settings.stores.postgres, ProcessRole::Workers)
+        .context("preparing the connections to Postgres")?;
+    let queue = Queue::open(pools.clone(), settings.stores.queue.clone())
+        .await
+        .context("opening the queue")?;
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let recorder = Recorder::start(&pools, &settings.monitoring.traces.recorder, &tasks, &stop);
     let teller = StoryTeller::new(queue.inspect(), recorder);
@@ -35,13 +38,20 @@ pub(crate) async fn run(places: &Places, arguments: &ReplayArguments) -> anyhow:
 }
 
 /// Puts back what a reference names. Returns how many messages that were.
-async fn replay(letters: &DeadLetters, teller: &StoryTeller, reference: &str) -> anyhow::Result<usize> {
+async fn replay(
+    letters: &DeadLetters,
+    teller: &StoryTeller,
+    reference: &str,
+) -> anyhow::Result<usize> {
     let dead = match reference.parse::<i64>() {
         Ok(id) => vec![MessageId(id)],
         Err(_) => dead_of(teller, reference.parse::<Reference>()?).await?,
     };
     let replayed = letters.replay(&dead).await?;
-    anyhow::ensure!(!replayed.is_empty(), "no dead letter there, or it was put back already");
+    anyhow::ensure!(
+        !replayed.is_empty(),
+        "no dead letter there, or it was put back already"
+    );
     Ok(replayed.len())
 }
 
@@ -50,7 +60,10 @@ async fn dead_of(teller: &StoryTeller, reference: Reference) -> anyhow::Result<V
         Told::Story(story) => Ok(story.dead_messages()),
         Told::Several(traces) => {
             let traces: Vec<String> = traces.iter().map(ToString::to_string).collect();
-            bail!("several traces share this code; name one: {}", traces.join(", "))
+            bail!(
+                "several traces share this code; name one: {}",
+                traces.join(", ")
+            )
         }
         Told::Nothing => Ok(Vec::new()),
     }

@@ -49,17 +49,38 @@ pub(crate) async fn run(places: &Places, arguments: &RunArguments) -> anyhow::Re
 
     // Not among the ground's tasks: it listens for the second signal while those are being waited for.
     let listening = TaskTracker::new().spawn(signals.listen());
-    let ready = ready(&settings, places, &edge, &pool, playground.as_ref(), model, started.elapsed());
+    let ready = ready(
+        &settings,
+        places,
+        &edge,
+        &pool,
+        playground.as_ref(),
+        model,
+        started.elapsed(),
+    );
     instance.describe(&ready.place())?;
     announce(&ready)?;
     let pool = until_stopped(&settings, &ground, pool, kills, &stops).await?;
 
     ground.health.set_draining();
-    let parts = Running { edge, pool, api_stop, playground, outside };
-    let drained = stops.hard.run_until_cancelled(parts.stop(&settings, ground)).await;
+    let parts = Running {
+        edge,
+        pool,
+        api_stop,
+        playground,
+        outside,
+    };
+    let drained = stops
+        .hard
+        .run_until_cancelled(parts.stop(&settings, ground))
+        .await;
     listening.abort();
     drop(orders);
-    Ok(if drained.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if drained.is_some() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// What has to stop, in this order: nothing new comes in, what runs is finished, then the outside world goes.
@@ -74,7 +95,9 @@ struct Running {
 impl Running {
     async fn stop(self, settings: &Settings, ground: Ground) {
         self.edge.drain().await;
-        self.pool.drain(Duration::from_millis(settings.workers.drain_deadline_ms)).await;
+        self.pool
+            .drain(Duration::from_millis(settings.workers.drain_deadline_ms))
+            .await;
         self.api_stop.cancel();
         drop((self.edge, self.pool));
         if let Some(playground) = self.playground {
@@ -129,7 +152,8 @@ fn ready(
     model: String,
     took: Duration,
 ) -> Ready {
-    let is_development = settings.gateway.tls.is_some() && settings.gateway.certificate.files().is_none();
+    let is_development =
+        settings.gateway.tls.is_some() && settings.gateway.certificate.files().is_none();
     Ready {
         page: playground.map(PlaygroundHandle::address),
         http: edge.http_addr(),
@@ -138,7 +162,11 @@ fn ready(
         admin: settings.monitoring.admin.listen,
         secrets: crate::dev_secrets::path(&places.data),
         bots: pool.bots().iter().map(ready::bot_line).collect(),
-        owner_links: pool.bots().iter().filter_map(|bot| bot.owner_link.clone()).collect(),
+        owner_links: pool
+            .bots()
+            .iter()
+            .filter_map(|bot| bot.owner_link.clone())
+            .collect(),
         model,
         took,
     }
@@ -151,7 +179,9 @@ fn announce(ready: &Ready) -> anyhow::Result<()> {
     } else {
         tracing::info!(name: "process.ready", { place = ready.place(), duration_s = ready.took.as_secs_f64() }, "Sallyport is ready");
         for link in &ready.owner_links {
-            say(&format!("Open this link once, within 15 minutes, to become the owner: {link}"))?;
+            say(&format!(
+                "Open this link once, within 15 minutes, to become the owner: {link}"
+            ))?;
         }
     }
     Ok(())

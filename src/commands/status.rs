@@ -29,18 +29,36 @@ pub(crate) async fn run(places: &Places) -> anyhow::Result<ExitCode> {
     for line in lines(&settings, &report)? {
         say(&line)?;
     }
-    Ok(if report.verdict() == Verdict::Working { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.verdict() == Verdict::Working {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Asks everything that the house leans on, side by side, a second each.
 pub(crate) async fn report(settings: &Settings) -> anyhow::Result<StatusReport> {
-    let pools = Pools::open(&settings.stores.postgres, ProcessRole::Both).context("preparing the connections to Postgres")?;
-    let queue = Queue::open_edge(pools.clone(), settings.stores.queue.clone()).await.context("looking at the queue")?;
-    let health = Health::new(Identity::new(VERSION, REVISION, settings.monitoring.environment.clone()));
+    let pools = Pools::open(&settings.stores.postgres, ProcessRole::Both)
+        .context("preparing the connections to Postgres")?;
+    let queue = Queue::open_edge(pools.clone(), settings.stores.queue.clone())
+        .await
+        .context("looking at the queue")?;
+    let health = Health::new(Identity::new(
+        VERSION,
+        REVISION,
+        settings.monitoring.environment.clone(),
+    ));
     let models = Models::new(settings.apps.model.clone()).context("setting up the model")?;
-    let apps: HashMap<_, _> = migrate::apps(settings)?.into_iter().map(|app| (app.name().to_owned(), Arc::new(app))).collect();
-    let bots = Bots::set_up(&settings.apps.chat.bots, &apps, &health).context("setting up the bots")?;
-    let bot = bots.iter().next().context("no bot is configured: add one to apps.yaml")?;
+    let apps: HashMap<_, _> = migrate::apps(settings)?
+        .into_iter()
+        .map(|app| (app.name().to_owned(), Arc::new(app)))
+        .collect();
+    let bots =
+        Bots::set_up(&settings.apps.chat.bots, &apps, &health).context("setting up the bots")?;
+    let bot = bots
+        .iter()
+        .next()
+        .context("no bot is configured: add one to apps.yaml")?;
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let recorder = Recorder::start(&pools, &settings.monitoring.traces.recorder, &tasks, &stop);
     let keeper = HouseKeeper {

@@ -6,7 +6,14 @@ use crate::commands::say;
 use crate::version::{REVISION, VERSION};
 
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
-    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
-    say(&format!("sallyport {VERSION} revision {REVISION} ({profile}, {})", std::env::consts::ARCH))?;
+    let profile = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    };
+    say(&format!(
+        "sallyport {VERSION} revision {REVISION} ({profile}, {})",
+        std::env::consts::ARCH
+    ))?;
     Ok(ExitCode::SUCCESS)
 }

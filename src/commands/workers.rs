@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use sallyport_ai::Models;
@@ -39,26 +39,44 @@ pub(crate) async fn run(places: &Places) -> anyhow::Result<ExitCode> {
     stops.soft.cancelled().await;
     ground.health.set_draining();
     let draining = async {
-        workers.drain(Duration::from_millis(settings.workers.drain_deadline_ms)).await;
+        workers
+            .drain(Duration::from_millis(settings.workers.drain_deadline_ms))
+            .await;
         drop(workers);
         api_stop.cancel();
         ground.close().await;
     };
     let drained = stops.hard.run_until_cancelled(draining).await;
     listening.abort();
-    Ok(if drained.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if drained.is_some() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Joins the fleet and starts to work.
-pub(crate) async fn start(settings: &Settings, ground: &Ground, stop: CancellationToken) -> anyhow::Result<WorkersHandle> {
+pub(crate) async fn start(
+    settings: &Settings,
+    ground: &Ground,
+    stop: CancellationToken,
+) -> anyhow::Result<WorkersHandle> {
+    let began = Instant::now();
     ground.queue.start_chores();
     let me = WorkerId::new(ground.health.identity().instance.as_str());
     let membership = Membership::join(&ground.pools, &settings.stores.membership, me)
         .await
         .context("joining the workers")?;
     let mut pool = settings.workers.pool.clone();
-    pool.paused = pool.paused || ground.queue.paused().await.context("asking whether to wait")?;
-    let apps = migrate::apps(settings)?.into_iter().map(|app| (app.name().to_owned(), Arc::new(app)));
+    pool.paused = pool.paused
+        || ground
+            .queue
+            .paused()
+            .await
+            .context("asking whether to wait")?;
+    let apps = migrate::apps(settings)?
+        .into_iter()
+        .map(|app| (app.name().to_owned(), Arc::new(app)));
     let parts = Parts {
         pools: ground.pools.clone(),
         queue: ground.queue.clone(),
@@ -71,11 +89,19 @@ pub(crate) async fn start(settings: &Settings, ground: &Ground, stop: Cancellati
         sinks: Arc::clone(&ground.sinks),
         keep: settings.monitoring.traces.keep.clone(),
     };
-    Workers::start(&settings.apps.chat, parts, stop).await.context("starting the workers")
+    let workers = Workers::start(&settings.apps.chat, parts, stop)
+        .await
+        .context("starting the workers")?;
+    ground.workers_run(began.elapsed());
+    Ok(workers)
 }
 
 /// Serves `/ops/…` until `stop`.
-pub(crate) async fn serve_api(settings: &Settings, ground: &Ground, stop: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn serve_api(
+    settings: &Settings,
+    ground: &Ground,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let api = settings.workers.api.clone();
     let listener = ground::listen(api.listen, "SALLYPORT_API_LISTEN").await?;
     let sources = Sources {

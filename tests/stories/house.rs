@@ -11,6 +11,12 @@ use serde_json::{Value, json};
 /// How long a story waits for something that should happen at once; generous, because two cores are shared with a compiler at times.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// No pacing on either side: what a Bot API server of one's own allows.
+pub(crate) const OWN_SERVER: [(&str, &str); 2] = [
+    ("TELEGRAM_OPS_PACING", "own_server"),
+    ("SALLYPORT_PLAYGROUND_LIMITS", "own_server"),
+];
+
 /// The doors of one house.
 #[derive(Debug, Clone)]
 pub(crate) struct Doors {
@@ -74,9 +80,18 @@ impl House {
             ),
             ("TELEGRAM_OPS_WEBHOOK_SECRET".to_owned(), secret.clone()),
             ("OPS_TOKEN".to_owned(), ops_token.clone()),
-            ("SALLYPORT_PLAYGROUND_WEBHOOK_PORTS".to_owned(), "any".to_owned()),
-            ("TELEGRAM_OPS_API".to_owned(), format!("http://{}", address(doors.playground))),
-            ("TELEGRAM_OPS_WEBHOOK_URL".to_owned(), format!("https://{}/telegram/ops", address(doors.tls))),
+            (
+                "SALLYPORT_PLAYGROUND_WEBHOOK_PORTS".to_owned(),
+                "any".to_owned(),
+            ),
+            (
+                "TELEGRAM_OPS_API".to_owned(),
+                format!("http://{}", address(doors.playground)),
+            ),
+            (
+                "TELEGRAM_OPS_WEBHOOK_URL".to_owned(),
+                format!("https://{}/telegram/ops", address(doors.tls)),
+            ),
         ];
         all.extend(
             variables

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::Rng;
 use serde_json::Value;
 
-use crate::house::House;
+use crate::house::{House, OWN_SERVER};
 use crate::updates;
 
 /// Chats of one round; each sends one `/start`, so each must show exactly one greeting in the end.
@@ -19,11 +19,8 @@ async fn nothing_acknowledged_is_lost_by_kills_under_load() {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(10);
-    let mut house = House::open_with(&[
-        ("TELEGRAM_OPS_PACING", "own_server"),
-        ("SALLYPORT_LEASE_MS", "1000"),
-    ])
-    .await;
+    let mut house =
+        House::open_with(&[OWN_SERVER[0], OWN_SERVER[1], ("SALLYPORT_LEASE_MS", "1000")]).await;
     let mut accepted = Vec::new();
 
     for round in 0..kills {
@@ -64,7 +61,7 @@ async fn nothing_acknowledged_is_lost_by_kills_under_load() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_graceful_stop_under_load_loses_and_doubles_nothing() {
-    let mut house = House::open_with(&[("TELEGRAM_OPS_PACING", "own_server")]).await;
+    let mut house = House::open_with(&OWN_SERVER).await;
     let mut accepted = Vec::new();
 
     for round in 0..3_i64 {
@@ -105,11 +102,8 @@ async fn ambiguous_by_chat(house: &House) -> BTreeMap<String, i64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_process_that_wakes_up_changes_nothing() {
-    let mut house = House::open_with(&[
-        ("SALLYPORT_LEASE_MS", "1000"),
-        ("TELEGRAM_OPS_PACING", "own_server"),
-    ])
-    .await;
+    let mut house =
+        House::open_with(&[("SALLYPORT_LEASE_MS", "1000"), OWN_SERVER[0], OWN_SERVER[1]]).await;
     for chat in 30_000..30_020 {
         assert_eq!(
             house
@@ -134,5 +128,5 @@ async fn a_stopped_process_that_wakes_up_changes_nothing() {
     assert_eq!(twice, 0, "one committed end per message");
     let texts: Vec<Value> = house.sent(30_000).await;
     assert!(!texts.is_empty());
-    drop(house.stop_server(Duration::from_secs(20)).await);
+    assert!(house.stop_server(Duration::from_secs(20)).await.success());
 }

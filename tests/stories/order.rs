@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::house::House;
+use crate::house::{House, OWN_SERVER};
 use crate::updates;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_chat_is_answered_in_order() {
-    let house = House::open_with(&[("TELEGRAM_OPS_PACING", "own_server")]).await;
+    let house = House::open_with(&OWN_SERVER).await;
     let (chats, turns) = (200_i64, 20_i64);
 
     let conversations = (0..chats).map(|chat| {
@@ -86,7 +86,7 @@ async fn cloud_pacing_never_meets_a_429_and_keeps_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chat_that_must_wait_delays_no_other() {
-    let house = House::open_with(&[("TELEGRAM_OPS_PACING", "own_server")]).await;
+    let house = House::open_with(&OWN_SERVER).await;
     let wait = json!({"target": "telegram", "method": "sendMessage", "chat_id": 60_000, "status": 429, "retry_after": 20, "times": 1});
     house.control("faults", &wait).await;
     assert_eq!(

@@ -7,7 +7,7 @@ use crate::house::House;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_telegram_library_works_unmodified_against_the_stand_in() {
-    let mut house = House::build(&[]).await;
+    let mut house = House::build(&[("SALLYPORT_PLAYGROUND_WEBHOOK_PORTS", "telegram")]).await;
     house.start_playground().await;
     let python = std::env::var("SALLYPORT_TEST_PYTHON")
         .expect("`make test` prepares python and sets SALLYPORT_TEST_PYTHON");

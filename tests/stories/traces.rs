@@ -13,7 +13,7 @@ async fn a_question_is_one_trace_from_the_edge_to_the_send() {
         .await;
     house.wait_until_idle().await;
 
-    let story = story_of(&house, &said).await;
+    let story = told_story(&house, &said).await;
 
     let names: Vec<String> = rows(&story)
         .map(|row| row["name"].as_str().unwrap_or_default().to_owned())
@@ -113,6 +113,23 @@ async fn story_of(house: &House, said: &Value) -> Value {
         .unwrap_or_else(|| panic!("no trace in {found:#}"))
         .to_owned();
     house.ops(&format!("/ops/traces/{id}")).await
+}
+
+/// The same, once the spans are written too: the recorder gathers them for a moment.
+async fn told_story(house: &House, said: &Value) -> Value {
+    let mut story = Value::Null;
+    for _ in 0..100 {
+        story = story_of(house, said).await;
+        if rows(&story).any(|row| {
+            row["name"]
+                .as_str()
+                .is_some_and(|name| name.starts_with("settle task."))
+        }) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    story
 }
 
 fn rows(story: &Value) -> impl Iterator<Item = &Value> {

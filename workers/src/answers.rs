@@ -39,7 +39,10 @@ impl Answers {
     /// Answers in this database.
     #[must_use]
     pub fn new(pool: Pool) -> Self {
-        Self { pool, waiting: Mutex::new(HashMap::new()) }
+        Self {
+            pool,
+            waiting: Mutex::new(HashMap::new()),
+        }
     }
 
     /// The messages of an answer, in their order; none when nothing of it is on the screen.
@@ -63,7 +66,10 @@ impl Answers {
             Some(row) => row.try_get(0)?,
             None => Vec::new(),
         };
-        Ok(stored.into_iter().filter_map(|message| i32::try_from(message).ok()).collect())
+        Ok(stored
+            .into_iter()
+            .filter_map(|message| i32::try_from(message).ok())
+            .collect())
     }
 
     /// Remembers the messages of an answer and wakes whoever waits for the first.
@@ -87,7 +93,11 @@ impl Answers {
                 &[&bot, &chat.to_string(), &name.app, &name.slot, &stored],
             )
             .await?;
-        let spot = Spot { bot: bot.to_owned(), chat, name: name.clone() };
+        let spot = Spot {
+            bot: bot.to_owned(),
+            chat,
+            name: name.clone(),
+        };
         if let Some(waiting) = self.waiting.lock().remove(&spot) {
             waiting.notify_waiters();
         }

@@ -65,7 +65,10 @@ pub enum BotError {
 impl Bot {
     fn set_up(settings: &BotSettings, app: Arc<App>, health: &Health) -> Result<Self, BotError> {
         let api = BotApi::open(&settings.telegram, &settings.token).map_err(|source| {
-            BotError::Token { bot: settings.name.clone(), source }
+            BotError::Token {
+                bot: settings.name.clone(),
+                source,
+            }
         })?;
         Ok(Self {
             name: settings.name.clone(),

@@ -31,7 +31,10 @@ impl NewButton {
     /// Gives a meaning an id.
     #[must_use]
     pub fn new(meaning: StoredButton) -> Self {
-        Self { id: Alphanumeric.sample_string(&mut rand::rng(), ID_LENGTH), meaning }
+        Self {
+            id: Alphanumeric.sample_string(&mut rand::rng(), ID_LENGTH),
+            meaning,
+        }
     }
 
     /// What the button carries. Buttons that stop something say so, because they overtake their chat.
@@ -76,7 +79,10 @@ pub async fn look_up(
     }
     let connection: Connection = pool.get().await?;
     let row = connection
-        .query_opt("select meaning from buttons where id = $1 and bot = $2", &[&id, &bot])
+        .query_opt(
+            "select meaning from buttons where id = $1 and bot = $2",
+            &[&id, &bot],
+        )
         .await?;
     let Some(row) = row else { return Ok(None) };
     let meaning: Vec<u8> = row.try_get(0)?;
@@ -91,7 +97,9 @@ pub async fn forget_old(pool: &Pool) -> Result<u64, StoreError> {
     let connection = pool.get().await?;
     let forgotten = connection
         .execute(
-            &format!("delete from buttons where expires_at < now() - interval '{KEPT_AFTER_EXPIRY}'"),
+            &format!(
+                "delete from buttons where expires_at < now() - interval '{KEPT_AFTER_EXPIRY}'"
+            ),
             &[],
         )
         .await?;

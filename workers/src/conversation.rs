@@ -10,7 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sallyport_kit::{
-    Chat, ChatKind, Failure, Incoming, Outcome, Person, PersonId, Press, RetryAdvice, Role, TaskSpec, What,
+    Chat, ChatKind, Failure, Incoming, Outcome, Person, PersonId, Press, RetryAdvice, Role,
+    TaskSpec, What,
 };
 use sallyport_queue::mailboxes::HeadPolicy;
 use sallyport_queue::{Claimed, ErrorNote, NewMessage, Verdict};
@@ -48,8 +49,16 @@ impl Conversation {
     /// A handler for updates.
     #[must_use]
     pub fn of_updates(bots: Bots, shared: Arc<Shared>, still_trying_after: Duration) -> Self {
-        let policy = KindPolicy { head: HeadPolicy::Hold { at_most: HOLD }, ..KindPolicy::default() };
-        Self { bots, shared, policy, still_trying_after }
+        let policy = KindPolicy {
+            head: HeadPolicy::Hold { at_most: HOLD },
+            ..KindPolicy::default()
+        };
+        Self {
+            bots,
+            shared,
+            policy,
+            still_trying_after,
+        }
     }
 
     /// A handler for one kind of an app's tasks.
@@ -66,7 +75,12 @@ impl Conversation {
             head: HeadPolicy::Hold { at_most: HOLD },
             ..KindPolicy::default()
         };
-        Self { bots, shared, policy, still_trying_after }
+        Self {
+            bots,
+            shared,
+            policy,
+            still_trying_after,
+        }
     }
 
     async fn run(&self, bot: &Arc<Bot>, message: &Arc<Claimed>, run: Run) -> Handled {
@@ -75,9 +89,17 @@ impl Conversation {
             Err(NotHeard::Settled(handled)) => return *handled,
             Err(NotHeard::Failed(error)) => return Handled::retry(error),
         };
-        let services =
-            Arc::new(AttemptServices::new(&self.shared, bot, message, run, incoming.chat.kind));
-        let ended = bot.app.handle(incoming.clone(), Arc::clone(&services) as Arc<_>).await;
+        let services = Arc::new(AttemptServices::new(
+            &self.shared,
+            bot,
+            message,
+            run,
+            incoming.chat.kind,
+        ));
+        let ended = bot
+            .app
+            .handle(incoming.clone(), Arc::clone(&services) as Arc<_>)
+            .await;
         let mut collected = services.close().await;
         if let Some(press) = press {
             self.confirm(bot, press, collected.notice.take());
@@ -89,14 +111,25 @@ impl Conversation {
         match ended {
             Ok(outcome) => {
                 let verdict = verdict_of(outcome);
-                let keeps = verdict.outcome().is_some() || matches!(verdict, Verdict::Snooze { .. });
+                let keeps =
+                    verdict.outcome().is_some() || matches!(verdict, Verdict::Snooze { .. });
                 if !keeps {
                     return self.again(bot, message, &incoming, verdict, collected.shows);
                 }
                 let effects = collected.effects(&bot.name);
-                Handled { verdict, outgoing: collected.outgoing, effects }
+                Handled {
+                    verdict,
+                    outgoing: collected.outgoing,
+                    effects,
+                }
             }
-            Err(failure) => self.again(bot, message, &incoming, verdict_of_failure(&failure), collected.shows),
+            Err(failure) => self.again(
+                bot,
+                message,
+                &incoming,
+                verdict_of_failure(&failure),
+                collected.shows,
+            ),
         }
     }
 
@@ -116,7 +149,11 @@ impl Conversation {
         let waited = age(message, Timestamp::now());
         let is_late = !shows && waited + *after >= self.still_trying_after;
         if is_late && let Some(say) = bot.app.still_trying(incoming) {
-            let draft = Draft { bot, message, to_group: incoming.chat.kind == ChatKind::Group };
+            let draft = Draft {
+                bot,
+                message,
+                to_group: incoming.chat.kind == ChatKind::Group,
+            };
             if let Ok(mut telling) = draft.say(say, Vec::new()) {
                 telling.source = format!("still-trying:{}", bot.name);
                 // Under this name it is queued once, however many attempts follow.
@@ -254,17 +291,28 @@ impl Handler for Conversation {
     async fn handle(&self, message: Arc<Claimed>, run: Run) -> Handled {
         match self.bots.get(&message.bot) {
             Some(bot) => Box::pin(self.run(bot, &message, run)).await,
-            None => Handled::retry(ErrorNote::new("unknown_bot", "this process has no such bot")),
+            None => Handled::retry(ErrorNote::new(
+                "unknown_bot",
+                "this process has no such bot",
+            )),
         }
     }
 
     fn buried(&self, message: &Claimed, _error: &ErrorNote) -> Vec<NewMessage> {
-        let Some(bot) = self.bots.get(&message.bot) else { return Vec::new() };
+        let Some(bot) = self.bots.get(&message.bot) else {
+            return Vec::new();
+        };
         let code = message.trace.trace_id.support_code().to_string();
         let telling = self.incoming_unmet(bot, message).and_then(|incoming| {
             let say = bot.app.farewell(&incoming, &code)?;
             let to_group = incoming.chat.kind == ChatKind::Group;
-            Draft { bot, message, to_group }.say(say, Vec::new()).ok()
+            Draft {
+                bot,
+                message,
+                to_group,
+            }
+            .say(say, Vec::new())
+            .ok()
         });
         telling.into_iter().collect()
     }
@@ -273,7 +321,10 @@ impl Handler for Conversation {
 fn verdict_of(outcome: Outcome) -> Verdict {
     match outcome {
         Outcome::Done => Verdict::Done,
-        Outcome::Retry { after, why } => Verdict::Retry { after, error: ErrorNote::new("asked_again", why) },
+        Outcome::Retry { after, why } => Verdict::Retry {
+            after,
+            error: ErrorNote::new("asked_again", why),
+        },
         Outcome::Snooze { wait } => Verdict::Snooze { for_: wait },
         Outcome::Cancel { why } => Verdict::Cancelled { reason: why },
         Outcome::Ignored => Verdict::Ignored,
@@ -285,7 +336,10 @@ fn verdict_of(outcome: Outcome) -> Verdict {
 fn verdict_of_failure(failure: &Failure) -> Verdict {
     let error = ErrorNote::new(failure.kind(), Chain(failure).to_string());
     match failure.retry() {
-        RetryAdvice::Later => Verdict::Retry { after: Duration::ZERO, error },
+        RetryAdvice::Later => Verdict::Retry {
+            after: Duration::ZERO,
+            error,
+        },
         RetryAdvice::After(after) => Verdict::Retry { after, error },
         RetryAdvice::Never => Verdict::Dead { error },
     }

@@ -22,9 +22,9 @@ use crate::bots::{Bot, Bots};
 use crate::events::{SendMeters, SendTried};
 use crate::pool::{Handled, Handler, KindPolicy, Run};
 
+mod ambiguous;
 pub mod outbound;
 pub mod pacing;
-mod ambiguous;
 mod remedy;
 mod screen;
 mod sent;
@@ -34,8 +34,8 @@ use outbound::Outbound;
 use pacing::{Step, Turn};
 use remedy::PAUSE;
 pub(crate) use remedy::PAUSE as REFUSED_TOKEN_PAUSE;
-use screen::{Obstacle, Screen};
 pub use screen::StoreError;
+use screen::{Obstacle, Screen};
 pub use sent::SentParts;
 
 /// A wait this short is waited for here; a longer one goes back to the queue so that it occupies nobody.
@@ -73,7 +73,14 @@ impl Delivery {
             sends: true,
             ..KindPolicy::default()
         };
-        Self { bots, sent, answers, meters, tasks, policy }
+        Self {
+            bots,
+            sent,
+            answers,
+            meters,
+            tasks,
+            policy,
+        }
     }
 
     async fn deliver(&self, bot: &Arc<Bot>, message: &Claimed, outbound: Outbound) -> Handled {
@@ -103,11 +110,15 @@ impl Delivery {
             }
             Obstacle::Unreachable => Handled {
                 effects: Some(sent::chat_is_unreachable(&bot.name, screen.chat())),
-                ..Verdict::Cancelled { reason: "the chat cannot be reached".to_owned() }.into()
+                ..Verdict::Cancelled {
+                    reason: "the chat cannot be reached".to_owned(),
+                }
+                .into()
             },
             Obstacle::Call { error, ambiguous } => {
                 if ambiguous {
-                    self.note_ambiguous(message, "no answer came to a send").await;
+                    self.note_ambiguous(message, "no answer came to a send")
+                        .await;
                     bot.unreachable("no answer to a send");
                 }
                 Handled::retry(ErrorNote::new(error.name(), Chain(&error).to_string()))
@@ -136,7 +147,11 @@ impl Delivery {
 
     /// Recorded before the repetition, so that no double is without its record.
     async fn note_ambiguous(&self, message: &Claimed, reason: &'static str) {
-        let mark = AmbiguousSend { id: message.id, attempt: message.attempts.saturating_add(1), reason };
+        let mark = AmbiguousSend {
+            id: message.id,
+            attempt: message.attempts.saturating_add(1),
+            reason,
+        };
         mark.record(&self.sent, &self.meters).await;
     }
 
@@ -169,7 +184,10 @@ impl Handler for Delivery {
         match self.bots.get(&message.bot) {
             Some(bot) => self.deliver(bot, &message, outbound).await,
             // Another process of the fleet, or the next deployment, may know it.
-            None => Handled::retry(ErrorNote::new("unknown_bot", "this process has no such bot")),
+            None => Handled::retry(ErrorNote::new(
+                "unknown_bot",
+                "this process has no such bot",
+            )),
         }
     }
 }

@@ -24,10 +24,16 @@ impl SendMeters {
     #[must_use]
     pub(crate) fn new() -> Self {
         let attempts = |outcome| {
-            counter(Metric::OutboundAttempts, &[(Label::Provider, PROVIDER), (Label::Outcome, outcome)])
+            counter(
+                Metric::OutboundAttempts,
+                &[(Label::Provider, PROVIDER), (Label::Outcome, outcome)],
+            )
         };
         let throttled = |scope| {
-            counter(Metric::OutboundThrottled, &[(Label::Provider, PROVIDER), (Label::Scope, scope)])
+            counter(
+                Metric::OutboundThrottled,
+                &[(Label::Provider, PROVIDER), (Label::Scope, scope)],
+            )
         };
         Self {
             sent: attempts("sent"),
@@ -35,7 +41,10 @@ impl SendMeters {
             failed: attempts("failed"),
             throttled_chat: throttled("chat"),
             throttled_by_us: throttled("own_pace"),
-            ambiguous: counter(Metric::OutboundAmbiguous, &[(Label::Provider, PROVIDER), (Label::Policy, "resend")]),
+            ambiguous: counter(
+                Metric::OutboundAmbiguous,
+                &[(Label::Provider, PROVIDER), (Label::Policy, "resend")],
+            ),
         }
     }
 }

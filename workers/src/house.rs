@@ -59,12 +59,21 @@ impl HouseOf {
     }
 
     async fn replayed(&self, dead: &[MessageId]) -> Result<Replayed, Failure> {
-        let replayed = self.keeper.dead_letters.replay(dead).await.map_err(unreadable)?;
-        Ok(Replayed { count: replayed.len() as u64 })
+        let replayed = self
+            .keeper
+            .dead_letters
+            .replay(dead)
+            .await
+            .map_err(unreadable)?;
+        Ok(Replayed {
+            count: replayed.len() as u64,
+        })
     }
 
     async fn told(&self, reference: &str) -> Result<Option<Answer>, Failure> {
-        let Ok(reference) = reference.parse::<Reference>() else { return Ok(None) };
+        let Ok(reference) = reference.parse::<Reference>() else {
+            return Ok(None);
+        };
         let told = self.keeper.teller.tell(reference).await;
         told.map(Some).map_err(|error| {
             Failure::passing("database", "The story could not be read").caused_by(error)
@@ -86,13 +95,20 @@ impl House for HouseOf {
             Some(Answer::Several(traces)) if asker.role >= Role::Operator => {
                 Found::Several(traces.iter().map(ToString::to_string).collect())
             }
-            Some(Answer::Nothing) if asker.role >= Role::Operator => Found::TooOld { days: DAYS_KEPT },
+            Some(Answer::Nothing) if asker.role >= Role::Operator => {
+                Found::TooOld { days: DAYS_KEPT }
+            }
             Some(Answer::Story(_) | Answer::Several(_) | Answer::Nothing) | None => Found::Nothing,
         })
     }
 
     async fn dead_letters(&self) -> Result<Vec<DeadGroup>, Failure> {
-        let groups = self.keeper.dead_letters.groups().await.map_err(unreadable)?;
+        let groups = self
+            .keeper
+            .dead_letters
+            .groups()
+            .await
+            .map_err(unreadable)?;
         Ok(groups.into_iter().map(retelling::dead_group).collect())
     }
 
@@ -131,7 +147,11 @@ fn may_read(story: &Told, asker: &Person) -> bool {
         return true;
     }
     let own = format!("{PROVIDER}:{}", asker.subject);
-    let mut subjects = story.messages.iter().filter_map(|message| message.subject.as_ref()).peekable();
+    let mut subjects = story
+        .messages
+        .iter()
+        .filter_map(|message| message.subject.as_ref())
+        .peekable();
     subjects.peek().is_some() && subjects.all(|subject| *subject == own)
 }
 

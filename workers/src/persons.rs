@@ -61,23 +61,31 @@ impl Persons {
     ///
     /// # Errors
     /// When the database does not answer; nothing is lost by asking again.
-    pub async fn meet(&self, bot: &Bot, chat: &Chat, sender: &Sender) -> Result<Person, PersonsError> {
+    pub async fn meet(
+        &self,
+        bot: &Bot,
+        chat: &Chat,
+        sender: &Sender,
+    ) -> Result<Person, PersonsError> {
         let account = (bot.name.clone(), chat.id.0.clone(), sender.subject.clone());
         if let Some(person) = self.remembered(&account, sender) {
             return Ok(person);
         }
         let connection = self.pool.get().await?;
         let known = connection
-            .query_one(MEET, &[
-                &PROVIDER,
-                &sender.subject,
-                &sender.name,
-                &sender.language.code(),
-                &kind_word(sender.kind),
-                &bot.name,
-                &chat.id.0,
-                &chat_word(chat.kind),
-            ])
+            .query_one(
+                MEET,
+                &[
+                    &PROVIDER,
+                    &sender.subject,
+                    &sender.name,
+                    &sender.language.code(),
+                    &kind_word(sender.kind),
+                    &bot.name,
+                    &chat.id.0,
+                    &chat_word(chat.kind),
+                ],
+            )
             .await?;
         let granted: Option<String> = known.try_get(1)?;
         let person = Person {
@@ -85,7 +93,9 @@ impl Persons {
             subject: sender.subject.clone(),
             name: sender.name.clone(),
             language: sender.language,
-            role: granted.and_then(|word| role_of(&word)).unwrap_or(bot.newcomers),
+            role: granted
+                .and_then(|word| role_of(&word))
+                .unwrap_or(bot.newcomers),
             kind: sender.kind,
         };
         self.remember(account, &person, sender);
@@ -111,11 +121,14 @@ impl Persons {
         if remembered.len() >= REMEMBERED_MAX {
             remembered.clear();
         }
-        remembered.insert(account, Remembered {
-            person: person.clone(),
-            sender: sender.clone(),
-            at: Instant::now(),
-        });
+        remembered.insert(
+            account,
+            Remembered {
+                person: person.clone(),
+                sender: sender.clone(),
+                at: Instant::now(),
+            },
+        );
     }
 }
 

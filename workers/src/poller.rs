@@ -60,7 +60,12 @@ impl Poller {
         let mut wait = AGAIN_FIRST;
         loop {
             let Err(error) = self.elected_and_polling(&mut wait).await;
-            BotTrouble { bot: &self.bot.name, attempted: "polling", error: &error }.emit(&());
+            BotTrouble {
+                bot: &self.bot.name,
+                attempted: "polling",
+                error: &error,
+            }
+            .emit(&());
             tokio::time::sleep(self.pause_after(&error).max(wait)).await;
             wait = (wait * 2).min(AGAIN_MAX);
         }
@@ -68,14 +73,17 @@ impl Poller {
 
     /// What an interruption means for the bot, and how long it lasts at least.
     fn pause_after(&self, error: &Interrupted) -> Duration {
-        let Interrupted::Fetch(call) = error else { return Duration::ZERO };
+        let Interrupted::Fetch(call) = error else {
+            return Duration::ZERO;
+        };
         match call.refusal() {
             Some(Refusal::Unauthorized) => {
                 self.bot.pause();
                 REFUSED_TOKEN_PAUSE
             }
             Some(Refusal::Conflict(_)) => {
-                self.bot.unreachable("another poller or a webhook uses this token (409); stop it");
+                self.bot
+                    .unreachable("another poller or a webhook uses this token (409); stop it");
                 ELECTION_EVERY
             }
             Some(_) => call.retry_after().unwrap_or_default(),
@@ -91,14 +99,25 @@ impl Poller {
         wait: &mut Duration,
     ) -> Result<std::convert::Infallible, Interrupted> {
         let election = self.elected().await?;
-        PollingBegan { bot: &self.bot.name }.emit(&());
+        PollingBegan {
+            bot: &self.bot.name,
+        }
+        .emit(&());
         let mut next = None;
         loop {
             let asked = std::time::Instant::now();
-            let updates = self.bot.api.updates(next).await.map_err(Interrupted::Fetch)?;
+            let updates = self
+                .bot
+                .api
+                .updates(next)
+                .await
+                .map_err(Interrupted::Fetch)?;
             self.bot.answered(asked.elapsed());
             // The lock lives as long as its connection: without it somebody else is polling by now.
-            election.simple_query("select 1").await.map_err(Interrupted::Election)?;
+            election
+                .simple_query("select 1")
+                .await
+                .map_err(Interrupted::Election)?;
             for update in &updates {
                 if let Some(id) = self.store(update).await? {
                     next = next.max(Some(id + 1));
@@ -118,7 +137,10 @@ impl Poller {
         let subject = format!("sallyport poll telegram:{}", self.bot.name);
         loop {
             let row = client
-                .query_one("select pg_try_advisory_lock(hashtextextended($1, 0))", &[&subject])
+                .query_one(
+                    "select pg_try_advisory_lock(hashtextextended($1, 0))",
+                    &[&subject],
+                )
                 .await
                 .map_err(Interrupted::Election)?;
             if row.try_get(0).map_err(Interrupted::Election)? {

@@ -110,7 +110,10 @@ impl PoolHandle {
             events::drain_given_up();
         }
         self.stop.cancel();
-        if tokio::time::timeout(driver::LAST_WORDS, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(driver::LAST_WORDS, self.tasks.wait())
+            .await
+            .is_err()
+        {
             events::drain_given_up();
         }
         self.membership.stop().await;

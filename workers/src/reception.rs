@@ -109,19 +109,29 @@ impl NotReady {
 /// # Errors
 /// See [`NotReady`]; everything done so far bears repetition.
 pub async fn receive(bot: &Arc<Bot>) -> Result<(), NotReady> {
-    let failed = |source| NotReady::Call { bot: bot.name.clone(), source };
+    let failed = |source| NotReady::Call {
+        bot: bot.name.clone(),
+        source,
+    };
     let asked = Instant::now();
     let me = bot.api.me().await.map_err(failed)?;
     bot.answered(asked.elapsed());
     bot.introduce(me.username.as_deref().unwrap_or_default());
     match &bot.receive {
         Receive::Polling { take_over } => make_way_for_polling(bot, *take_over).await?,
-        Receive::Webhook { url, secret, certificate } => {
+        Receive::Webhook {
+            url,
+            secret,
+            certificate,
+        } => {
             let certificate = match certificate {
                 Some(path) => Some(read_certificate(path).await?),
                 None => None,
             };
-            bot.api.set_webhook(url.as_str(), secret, certificate).await.map_err(failed)?;
+            bot.api
+                .set_webhook(url.as_str(), secret, certificate)
+                .await
+                .map_err(failed)?;
         }
         Receive::Off => {}
     }
@@ -152,7 +162,12 @@ pub fn note(bot: &Bot, error: &NotReady) {
     } else {
         bot.unreachable(&error.sentence());
     }
-    BotTrouble { bot: &bot.name, attempted: "getting ready", error }.emit(&());
+    BotTrouble {
+        bot: &bot.name,
+        attempted: "getting ready",
+        error,
+    }
+    .emit(&());
 }
 
 /// What is to be told about a bot after its first try.
@@ -188,7 +203,10 @@ pub async fn introduce(
 }
 
 async fn make_way_for_polling(bot: &Bot, take_over: bool) -> Result<(), NotReady> {
-    let failed = |source| NotReady::Call { bot: bot.name.clone(), source };
+    let failed = |source| NotReady::Call {
+        bot: bot.name.clone(),
+        source,
+    };
     let webhook = bot.api.webhook().await.map_err(failed)?;
     if webhook.url.is_empty() {
         return Ok(());
@@ -204,8 +222,10 @@ async fn make_way_for_polling(bot: &Bot, take_over: bool) -> Result<(), NotReady
 }
 
 async fn read_certificate(path: &std::path::Path) -> Result<Vec<u8>, NotReady> {
-    tokio::fs::read(path).await.map_err(|source| NotReady::Certificate {
-        path: path.display().to_string(),
-        source,
-    })
+    tokio::fs::read(path)
+        .await
+        .map_err(|source| NotReady::Certificate {
+            path: path.display().to_string(),
+            source,
+        })
 }

@@ -11,11 +11,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use sallyport_kit::{
-    AnswerSink, AnswerSlot, Attempt, ChatKind, Claim, Effect, Failure, House, ModelError, ModelStream,
-    NewTask, Person, Place, Prompt, Reading, ReplyButton, Role, Say, Services, StoredButton, Who,
+    AnswerSink, AnswerSlot, Attempt, ChatKind, Claim, Effect, Failure, House, ModelError,
+    ModelStream, NewTask, Person, Place, Prompt, Reading, ReplyButton, Role, Say, Services,
+    StoredButton, Who,
 };
-use sallyport_queue::{Claimed, Intake, NewMessage};
 use sallyport_postgres::{Connection, Pool};
+use sallyport_queue::{Claimed, Intake, NewMessage};
 use sallyport_telemetry::trace;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -111,7 +112,11 @@ impl AttemptServices {
     }
 
     fn draft(&self) -> Draft<'_> {
-        Draft { bot: &self.bot, message: &self.message, to_group: self.chat_kind == ChatKind::Group }
+        Draft {
+            bot: &self.bot,
+            message: &self.message,
+            to_group: self.chat_kind == ChatKind::Group,
+        }
     }
 
     fn collect(&self, made: Result<NewMessage, Failure>) {
@@ -130,7 +135,10 @@ impl Services for AttemptServices {
     }
 
     fn attempt(&self) -> Attempt {
-        Attempt { number: self.run.attempt, max: self.run.attempts_max }
+        Attempt {
+            number: self.run.attempt,
+            max: self.run.attempts_max,
+        }
     }
 
     fn support_code(&self) -> String {
@@ -139,7 +147,10 @@ impl Services for AttemptServices {
 
     fn say(&self, say: Say) {
         let buttons = buttons_of(&say);
-        self.collected.lock().buttons.extend(buttons.iter().flatten().cloned());
+        self.collected
+            .lock()
+            .buttons
+            .extend(buttons.iter().flatten().cloned());
         self.collect(self.draft().say(say, buttons));
     }
 
@@ -148,7 +159,9 @@ impl Services for AttemptServices {
     }
 
     fn typing(&self, to: &Place) {
-        let Ok(chat) = to.chat.0.parse::<i64>() else { return };
+        let Ok(chat) = to.chat.0.parse::<i64>() else {
+            return;
+        };
         let topic = to.topic.as_deref().and_then(|topic| topic.parse().ok());
         let (bot, over) = (Arc::clone(&self.bot), self.typing.clone());
         let show = async move {
@@ -195,7 +208,8 @@ impl Services for AttemptServices {
         let claim = owner::claim(&self.shared.handlers, &self.bot.name, person.id, code)
             .await
             .map_err(|error| {
-                Failure::passing("database", "The owner code could not be looked up").caused_by(error)
+                Failure::passing("database", "The owner code could not be looked up")
+                    .caused_by(error)
             })?;
         self.shared.persons.changed(person.id);
         Ok(claim)

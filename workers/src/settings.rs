@@ -123,8 +123,7 @@ fn is_a_name(name: &str) -> Result<(), ValidationError> {
     if fits {
         Ok(())
     } else {
-        Err(ValidationError::new("name")
-            .with_message("must be 1–32 of a–z, 0–9 and -".into()))
+        Err(ValidationError::new("name").with_message("must be 1–32 of a–z, 0–9 and -".into()))
     }
 }
 
@@ -146,10 +145,9 @@ mod tests {
 
     #[test]
     fn a_bot_is_private_and_silent_until_told_otherwise() {
-        let settings: Settings = serde_json::from_str(
-            r#"{"bots": [{"name": "ops", "app": "hub", "token": "1:x"}]}"#,
-        )
-        .expect("the shortest form");
+        let settings: Settings =
+            serde_json::from_str(r#"{"bots": [{"name": "ops", "app": "hub", "token": "1:x"}]}"#)
+                .expect("the shortest form");
 
         assert_eq!(settings.bots[0].newcomers, sallyport_kit::Role::Guest);
         assert_eq!(settings.bots[0].receive, Receive::Off);
@@ -173,7 +171,10 @@ mod tests {
             r#"{"webhook": {"url": "https://a.b/telegram/ops", "secret": "s"}}"#,
             r#""off""#,
         ] {
-            assert!(serde_json::from_str::<Receive>(receive).is_ok(), "{receive}");
+            assert!(
+                serde_json::from_str::<Receive>(receive).is_ok(),
+                "{receive}"
+            );
         }
     }
 }

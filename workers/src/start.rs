@@ -26,6 +26,7 @@ use crate::conversation::Conversation;
 use crate::delivery::{Delivery, SentParts, outbound};
 use crate::events::SendMeters;
 use crate::house::HouseKeeper;
+use crate::housekeeping;
 use crate::persons::Persons;
 use crate::poller::Poller;
 use crate::pool::{Handlers, KindTaken, Pool, PoolHandle, PoolSettings};
@@ -33,7 +34,6 @@ use crate::reception::{self, BotNote, NotReady};
 use crate::services::Shared;
 use crate::settings::{Receive, Settings};
 use crate::story::StoryTeller;
-use crate::housekeeping;
 
 /// How long the start waits for Telegram before it goes on without.
 const FIRST_TRY: Duration = Duration::from_secs(5);
@@ -101,7 +101,11 @@ impl Workers {
         let handlers = handlers(settings, &parts, &bots, &shared)?;
         let (notes, unready) = first_try(settings, &parts, &bots).await?;
 
-        let background = Background { parts: &parts, tasks: &tasks, stop: &stop };
+        let background = Background {
+            parts: &parts,
+            tasks: &tasks,
+            stop: &stop,
+        };
         background.keep_trying(unready);
         background.keep_house(&shared);
         let pool = Pool::start(
@@ -114,7 +118,12 @@ impl Workers {
         );
         background.poll(&bots, &shared);
         tasks.close();
-        Ok(WorkersHandle { pool, notes, tasks, stop })
+        Ok(WorkersHandle {
+            pool,
+            notes,
+            tasks,
+            stop,
+        })
     }
 }
 
@@ -143,7 +152,10 @@ impl WorkersHandle {
     pub async fn drain(&self, deadline: Duration) {
         self.stop.cancel();
         self.pool.drain(deadline).await;
-        if tokio::time::timeout(LAST_TASKS, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(LAST_TASKS, self.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!(name: "workers.tasks_left", "Some short tasks did not end in time");
         }
     }
@@ -191,12 +203,19 @@ fn handlers(
     handlers.add(sallyport_sources::telegram::KIND, Arc::new(heard))?;
     let sent = SentParts::new(shared.handlers.clone());
     let meters = Arc::new(SendMeters::new());
-    let said = Delivery::new(bots.clone(), sent, Arc::clone(&shared.answers), meters, shared.tasks.clone());
+    let said = Delivery::new(
+        bots.clone(),
+        sent,
+        Arc::clone(&shared.answers),
+        meters,
+        shared.tasks.clone(),
+    );
     handlers.add(outbound::KIND, Arc::new(said))?;
     for app in parts.apps.values() {
         for task in app.tasks() {
             let kind = format!("task.{}.{}", app.name(), task.name);
-            let handler = Conversation::of_task(bots.clone(), Arc::clone(shared), &task, still_trying);
+            let handler =
+                Conversation::of_task(bots.clone(), Arc::clone(shared), &task, still_trying);
             handlers.add(kind, Arc::new(handler))?;
         }
     }
@@ -212,13 +231,18 @@ async fn first_try(
     let pool = parts.pools.handlers()?;
     let code_works_for = Duration::from_secs(u64::from(settings.owner_code_minutes) * 60);
     let tries = bots.iter().map(|bot| async move {
-        (bot, tokio::time::timeout(FIRST_TRY, reception::receive(bot)).await)
+        (
+            bot,
+            tokio::time::timeout(FIRST_TRY, reception::receive(bot)).await,
+        )
     });
     let mut notes = Vec::new();
     let mut unready = Vec::new();
     for (bot, tried) in futures::future::join_all(tries).await {
         let tried = match tried {
-            Ok(Err(error @ NotReady::ForeignWebhook { .. })) => return Err(StartError::NotReady(error)),
+            Ok(Err(error @ NotReady::ForeignWebhook { .. })) => {
+                return Err(StartError::NotReady(error));
+            }
             Ok(Err(error)) => {
                 reception::note(bot, &error);
                 unready.push(Arc::clone(bot));
@@ -262,7 +286,10 @@ impl Background<'_> {
     }
 
     fn poll(&self, bots: &Bots, shared: &Shared) {
-        for bot in bots.iter().filter(|bot| matches!(bot.receive, Receive::Polling { .. })) {
+        for bot in bots
+            .iter()
+            .filter(|bot| matches!(bot.receive, Receive::Polling { .. }))
+        {
             let poller = Poller {
                 bot: Arc::clone(bot),
                 pools: self.parts.pools.clone(),

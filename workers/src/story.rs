@@ -97,8 +97,12 @@ impl Story {
     /// Its dead messages, in the order of the queue: what a replay puts back.
     #[must_use]
     pub fn dead_messages(&self) -> Vec<MessageId> {
-        let dead = self.messages.iter().filter(|message| message.outcome == Standing::Dead);
-        dead.filter_map(|message| message.id.parse().ok().map(MessageId)).collect()
+        let dead = self
+            .messages
+            .iter()
+            .filter(|message| message.outcome == Standing::Dead);
+        dead.filter_map(|message| message.id.parse().ok().map(MessageId))
+            .collect()
     }
 }
 

@@ -13,7 +13,10 @@ use house::{House, wait_until};
 use telegram::{Answer, Planted};
 
 fn refused(code: u16, description: &str) -> Answer {
-    Answer::Refuse(code, json!({"ok": false, "error_code": code, "description": description}))
+    Answer::Refuse(
+        code,
+        json!({"ok": false, "error_code": code, "description": description}),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -27,12 +30,20 @@ async fn two_bots_answer_in_their_own_names_and_in_order() {
     }
     house.is_idle().await;
 
-    let expected = |bot: &str| (0..10).map(|turn| format!("{bot}: {turn}")).collect::<Vec<_>>();
+    let expected = |bot: &str| {
+        (0..10)
+            .map(|turn| format!("{bot}: {turn}"))
+            .collect::<Vec<_>>()
+    };
     assert_eq!(house.telegram.shown(7), expected("ops"));
     assert_eq!(house.telegram.shown(8), expected("tarot"));
-    assert!(house.telegram.calls("sendMessage").iter().all(|call| {
-        (call.bot == "1:x") == (call.body["chat_id"] == 7)
-    }));
+    assert!(
+        house
+            .telegram
+            .calls("sendMessage")
+            .iter()
+            .all(|call| { (call.bot == "1:x") == (call.body["chat_id"] == 7) })
+    );
     workers.drain(Duration::from_secs(2)).await;
 }
 
@@ -43,15 +54,23 @@ async fn a_long_text_goes_on_behind_the_part_that_was_sent() {
         method: "sendMessage",
         chat: Some(7),
         after: 1,
-        answer: Answer::Refuse(429, json!({"ok": false, "error_code": 429, "description": "Too Many Requests",
-            "parameters": {"retry_after": 1}})),
+        answer: Answer::Refuse(
+            429,
+            json!({"ok": false, "error_code": 429, "description": "Too Many Requests",
+            "parameters": {"retry_after": 1}}),
+        ),
     });
     let workers = house.workers().await;
 
     house.say("ops", 7, "/long").await;
     house.is_idle().await;
 
-    let first: Vec<char> = house.telegram.shown(7).iter().filter_map(|text| text.chars().next()).collect();
+    let first: Vec<char> = house
+        .telegram
+        .shown(7)
+        .iter()
+        .filter_map(|text| text.chars().next())
+        .collect();
     assert_eq!(first, ['a', 'b', 'c']);
     workers.drain(Duration::from_secs(2)).await;
 }
@@ -63,8 +82,11 @@ async fn a_chat_that_has_to_wait_delays_no_other() {
         method: "sendMessage",
         chat: Some(7),
         after: 0,
-        answer: Answer::Refuse(429, json!({"ok": false, "error_code": 429, "description": "Too Many Requests",
-            "parameters": {"retry_after": 3}})),
+        answer: Answer::Refuse(
+            429,
+            json!({"ok": false, "error_code": 429, "description": "Too Many Requests",
+            "parameters": {"retry_after": 3}}),
+        ),
     });
     let workers = house.workers().await;
 
@@ -73,10 +95,20 @@ async fn a_chat_that_has_to_wait_delays_no_other() {
     house.say("ops", 8, "/echo quick").await;
     house.shows(8, |shown| shown == ["ops: quick"]).await;
 
-    assert_eq!(house.telegram.shown(7), Vec::<String>::new(), "nothing before its time");
-    house.shows(7, |shown| shown == ["ops: one", "ops: two"]).await;
+    assert_eq!(
+        house.telegram.shown(7),
+        Vec::<String>::new(),
+        "nothing before its time"
+    );
+    house
+        .shows(7, |shown| shown == ["ops: one", "ops: two"])
+        .await;
     house.is_idle().await;
-    assert_eq!(house.count("attempts", "outcome = 'retry'").await, 0, "a wait is no failure");
+    assert_eq!(
+        house.count("attempts", "outcome = 'retry'").await,
+        0,
+        "a wait is no failure"
+    );
     workers.drain(Duration::from_secs(2)).await;
 }
 
@@ -111,7 +143,10 @@ async fn a_streamed_answer_is_one_message_also_across_attempts() {
         house.telegram.shown(7),
         ["The first sentence is here. The second is too."]
     );
-    assert!(house.telegram.calls("editMessageText").len() >= 2, "it grew while it was written");
+    assert!(
+        house.telegram.calls("editMessageText").len() >= 2,
+        "it grew while it was written"
+    );
     assert_eq!(house.count("answers", "cardinality(messages) = 1").await, 1);
     workers.drain(Duration::from_secs(2)).await;
 }
@@ -126,8 +161,14 @@ async fn a_failed_attempt_says_nothing_and_a_dead_letter_tells_its_person_the_co
 
     let shown = house.telegram.shown(7);
     assert_eq!(shown.len(), 1, "{shown:?}");
-    assert!(shown[0].contains("Your message is kept; quote "), "{shown:?}");
-    assert_eq!(house.count("dead_letters", "error_kind = 'planted'").await, 1);
+    assert!(
+        shown[0].contains("Your message is kept; quote "),
+        "{shown:?}"
+    );
+    assert_eq!(
+        house.count("dead_letters", "error_kind = 'planted'").await,
+        1
+    );
     workers.drain(Duration::from_secs(2)).await;
 }
 
@@ -146,7 +187,12 @@ async fn a_blocked_chat_ends_quietly_and_is_remembered_as_unreachable() {
     house.is_idle().await;
 
     assert_eq!(house.count("dead_letters", "true").await, 0);
-    assert_eq!(house.count("chats", "chat = '7' and unreachable_since is not null").await, 1);
+    assert_eq!(
+        house
+            .count("chats", "chat = '7' and unreachable_since is not null")
+            .await,
+        1
+    );
     house.say("ops", 7, "/echo back").await;
     house.is_idle().await;
     assert_eq!(house.telegram.shown(7), ["ops: back"]);
@@ -160,9 +206,12 @@ async fn a_group_that_moved_is_followed() {
         method: "sendMessage",
         chat: Some(7),
         after: 0,
-        answer: Answer::Refuse(400, json!({"ok": false, "error_code": 400,
+        answer: Answer::Refuse(
+            400,
+            json!({"ok": false, "error_code": 400,
             "description": "Bad Request: group chat was upgraded to a supergroup chat",
-            "parameters": {"migrate_to_chat_id": -1_007}})),
+            "parameters": {"migrate_to_chat_id": -1_007}}),
+        ),
     });
     let workers = house.workers().await;
 
@@ -205,7 +254,11 @@ async fn a_webhook_of_another_host_stops_the_start_with_one_sentence() {
     let mut bot = house.bot("ops", "1:x");
     bot.receive = Receive::Polling { take_over: false };
 
-    let error = house.start(vec![bot]).await.err().expect("it does not start");
+    let error = house
+        .start(vec![bot])
+        .await
+        .err()
+        .expect("it does not start");
 
     assert_eq!(
         error.to_string(),
@@ -223,10 +276,18 @@ async fn a_refused_token_pauses_the_bot_and_nothing_is_lost() {
         answer: refused(401, "Unauthorized"),
     });
     let workers = house.start(vec![house.bot("ops", "1:x")]).await.unwrap();
-    assert!(workers.bots()[0].trouble.as_deref().is_some_and(|trouble| trouble.contains("401")));
+    assert!(
+        workers.bots()[0]
+            .trouble
+            .as_deref()
+            .is_some_and(|trouble| trouble.contains("401"))
+    );
 
     house.say("ops", 7, "/echo kept").await;
-    wait_until("the bot goes on by itself", async || house.telegram.shown(7) == ["ops: kept"]).await;
+    wait_until("the bot goes on by itself", async || {
+        house.telegram.shown(7) == ["ops: kept"]
+    })
+    .await;
     workers.drain(Duration::from_secs(2)).await;
 }
 
@@ -250,7 +311,11 @@ async fn a_button_means_what_was_stored_with_it_and_every_press_is_confirmed() {
     house.is_idle().await;
     let question = house.telegram.calls("sendMessage").remove(0);
     let data = &question.body["reply_markup"]["inline_keyboard"][0][0]["callback_data"];
-    assert!(data.as_str().is_some_and(|data| data.len() <= 64 && !data.contains("left")), "{data}");
+    assert!(
+        data.as_str()
+            .is_some_and(|data| data.len() <= 64 && !data.contains("left")),
+        "{data}"
+    );
 
     for (number, data) in [(901, data.clone()), (902, json!("b:unknown"))] {
         let press = json!({"update_id": number, "callback_query": {
@@ -276,22 +341,59 @@ async fn a_fresh_bot_belongs_to_whoever_opens_its_link_first_and_to_nobody_else(
     let mut bot = house.bot("ops", "1:x");
     bot.newcomers = sallyport_kit::Role::Guest;
     let workers = house.start(vec![bot]).await.unwrap();
-    let link = workers.bots()[0].owner_link.clone().expect("a link for a bot without an owner");
-    let code = link.strip_prefix("https://t.me/probe_bot?start=").expect("it opens the bot");
+    let link = workers.bots()[0]
+        .owner_link
+        .clone()
+        .expect("a link for a bot without an owner");
+    let code = link
+        .strip_prefix("https://t.me/probe_bot?start=")
+        .expect("it opens the bot");
     house.say("ops", 7, "/echo stranger").await;
     house.is_idle().await;
-    assert_eq!(house.telegram.shown(7).len(), 1, "only that the bot is private");
+    assert_eq!(
+        house.telegram.shown(7).len(),
+        1,
+        "only that the bot is private"
+    );
 
     let pool = house.database.pools().handlers().unwrap().clone();
     let person = |id| sallyport_kit::PersonId(id);
-    let mine: i64 = house.owner.query_one("select person from identities", &[]).await.unwrap().get(0);
-    let other: i64 = house.owner.query_one("insert into persons default values returning id", &[]).await.unwrap().get(0);
+    let mine: i64 = house
+        .owner
+        .query_one("select person from identities", &[])
+        .await
+        .unwrap()
+        .get(0);
+    let other: i64 = house
+        .owner
+        .query_one("insert into persons default values returning id", &[])
+        .await
+        .unwrap()
+        .get(0);
     use crate::persons::owner::claim;
     use sallyport_kit::Claim;
-    assert_eq!(claim(&pool, "ops", person(mine), "wrong").await.unwrap(), Claim::Refused);
-    assert_eq!(claim(&pool, "ops", person(mine), code).await.unwrap(), Claim::Granted);
-    assert_eq!(claim(&pool, "ops", person(mine), code).await.unwrap(), Claim::AlreadyOwner);
-    assert_eq!(claim(&pool, "ops", person(other), code).await.unwrap(), Claim::Refused);
-    assert_eq!(house.count("owner_codes", &format!("digest = '{code}'::bytea")).await, 0, "only a digest is kept");
+    assert_eq!(
+        claim(&pool, "ops", person(mine), "wrong").await.unwrap(),
+        Claim::Refused
+    );
+    assert_eq!(
+        claim(&pool, "ops", person(mine), code).await.unwrap(),
+        Claim::Granted
+    );
+    assert_eq!(
+        claim(&pool, "ops", person(mine), code).await.unwrap(),
+        Claim::AlreadyOwner
+    );
+    assert_eq!(
+        claim(&pool, "ops", person(other), code).await.unwrap(),
+        Claim::Refused
+    );
+    assert_eq!(
+        house
+            .count("owner_codes", &format!("digest = '{code}'::bytea"))
+            .await,
+        0,
+        "only a digest is kept"
+    );
     workers.drain(Duration::from_secs(2)).await;
 }

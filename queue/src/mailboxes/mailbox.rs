@@ -42,7 +42,11 @@ impl<M> Mailbox<M> {
     }
 
     pub(super) fn knows(&self, id: MessageId) -> bool {
-        self.busy == Some(id) || self.waiting.binary_search_by_key(&id, |entry| entry.id).is_ok()
+        self.busy == Some(id)
+            || self
+                .waiting
+                .binary_search_by_key(&id, |entry| entry.id)
+                .is_ok()
     }
 
     pub(super) fn insert(&mut self, entry: Entry<M>) {
@@ -58,7 +62,10 @@ impl<M> Mailbox<M> {
     /// The place in line of the message that may start: the held head if there is one, else the first.
     fn runnable(&self) -> Option<usize> {
         match self.held {
-            Some(held) => self.waiting.binary_search_by_key(&held.head, |entry| entry.id).ok(),
+            Some(held) => self
+                .waiting
+                .binary_search_by_key(&held.head, |entry| entry.id)
+                .ok(),
             None => (!self.waiting.is_empty()).then_some(0),
         }
     }

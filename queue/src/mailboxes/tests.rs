@@ -87,7 +87,10 @@ fn a_full_key_refuses_until_half_of_it_is_done() {
     assert_eq!(boxes.full_keys().collect::<Vec<_>>(), [&key(7)]);
     boxes.start_next();
     boxes.settled(&key(7), MessageId(1), Fate::Ended);
-    assert!(matches!(boxes.offer(interactive(6, 7)), Offer::Full(_)), "6 must not overtake 5");
+    assert!(
+        matches!(boxes.offer(interactive(6, 7)), Offer::Full(_)),
+        "6 must not overtake 5"
+    );
     boxes.start_next();
     let more = boxes.settled(&key(7), MessageId(2), Fate::Ended);
 
@@ -119,10 +122,17 @@ fn those_behind_a_held_head_wait_for_its_next_attempt() {
 fn a_hold_is_counted_from_the_first_failure_and_then_stepped_over() {
     let mut boxes = mailboxes(8);
     let start = Instant::now();
-    let (first_end, later) = (start + Duration::from_secs(30), start + Duration::from_secs(20));
+    let (first_end, later) = (
+        start + Duration::from_secs(30),
+        start + Duration::from_secs(20),
+    );
     take(&mut boxes, &[1, 2], 7);
     boxes.start_next();
-    boxes.settled(&key(7), MessageId(1), boxes.fate_of_head(&key(7), MessageId(1), HOLD, start, SOON));
+    boxes.settled(
+        &key(7),
+        MessageId(1),
+        boxes.fate_of_head(&key(7), MessageId(1), HOLD, start, SOON),
+    );
     take(&mut boxes, &[1], 7);
     boxes.start_next();
 
@@ -159,9 +169,16 @@ fn a_parked_head_holds_its_key_without_an_end() {
     let fate = boxes.fate_of_head(&key(7), MessageId(1), HeadPolicy::Park, start, SOON);
     boxes.settled(&key(7), MessageId(1), fate);
 
-    assert!(boxes.lift_overdue(start + Duration::from_secs(1_000_000)).is_empty());
+    assert!(
+        boxes
+            .lift_overdue(start + Duration::from_secs(1_000_000))
+            .is_empty()
+    );
     assert_eq!(next_id(&mut boxes), None);
-    assert_eq!(boxes.held_keys().collect::<Vec<_>>(), [(&key(7), MessageId(1))]);
+    assert_eq!(
+        boxes.held_keys().collect::<Vec<_>>(),
+        [(&key(7), MessageId(1))]
+    );
 }
 
 #[test]
@@ -193,7 +210,11 @@ fn the_held_head_is_taken_even_when_its_key_is_full() {
     let mut boxes = mailboxes(2);
     take(&mut boxes, &[1, 2], 7);
     boxes.start_next();
-    boxes.settled(&key(7), MessageId(1), Fate::HeldUntil(Instant::now() + Duration::from_secs(9)));
+    boxes.settled(
+        &key(7),
+        MessageId(1),
+        Fate::HeldUntil(Instant::now() + Duration::from_secs(9)),
+    );
     take(&mut boxes, &[3], 7);
 
     assert!(matches!(boxes.offer(interactive(4, 7)), Offer::Full(_)));
@@ -211,7 +232,10 @@ fn a_forgotten_partition_gives_back_what_waited_and_ignores_what_ran() {
     let dropped = boxes.forget(key(7).partition());
     boxes.settled(&key(7), MessageId(1), Fate::Ended);
 
-    assert_eq!(dropped.iter().map(|entry| entry.id.0).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(
+        dropped.iter().map(|entry| entry.id.0).collect::<Vec<_>>(),
+        [2, 3]
+    );
     assert_eq!((boxes.waiting(), boxes.running()), (0, 0));
     assert_eq!(boxes.in_hand(key(7).partition()), 0);
 }
@@ -221,13 +245,23 @@ fn urgent_keys_go_first_and_nobody_starves() {
     let mut boxes = mailboxes(8);
     for id in 0..1_600 {
         boxes.offer(entry(id, id.unsigned_abs(), Priority::Interactive));
-        boxes.offer(entry(10_000 + id, 10_000 + id.unsigned_abs(), Priority::Delivery));
-        boxes.offer(entry(20_000 + id, 20_000 + id.unsigned_abs(), Priority::Background));
+        boxes.offer(entry(
+            10_000 + id,
+            10_000 + id.unsigned_abs(),
+            Priority::Delivery,
+        ));
+        boxes.offer(entry(
+            20_000 + id,
+            20_000 + id.unsigned_abs(),
+            Priority::Background,
+        ));
     }
 
     let mut picked: BTreeMap<Priority, usize> = BTreeMap::new();
     for _ in 0..1_600 {
-        *picked.entry(boxes.start_next().unwrap().priority).or_default() += 1;
+        *picked
+            .entry(boxes.start_next().unwrap().priority)
+            .or_default() += 1;
     }
 
     assert_eq!(picked[&Priority::Interactive], 1_200);
@@ -277,7 +311,12 @@ struct House {
 impl House {
     fn new(keys: u64, per_key: i64, cap: usize) -> Self {
         let stored = (0..keys)
-            .map(|name| (name, (0..per_key).map(|n| n * 100 + name.cast_signed()).collect()))
+            .map(|name| {
+                (
+                    name,
+                    (0..per_key).map(|n| n * 100 + name.cast_signed()).collect(),
+                )
+            })
             .collect();
         Self {
             boxes: mailboxes(cap),
@@ -318,20 +357,36 @@ impl House {
     }
 
     fn start(&mut self) {
-        let Some(entry) = self.boxes.start_next() else { return };
-        assert!(self.running.values().all(|other| other.key != entry.key), "two of one key at once");
-        let ids = self.stored.values().find(|ids| ids.contains(&entry.id.0)).expect("only unfinished ones run");
+        let Some(entry) = self.boxes.start_next() else {
+            return;
+        };
+        assert!(
+            self.running.values().all(|other| other.key != entry.key),
+            "two of one key at once"
+        );
+        let ids = self
+            .stored
+            .values()
+            .find(|ids| ids.contains(&entry.id.0))
+            .expect("only unfinished ones run");
         let overtaken = ids.range(..entry.id.0).find(|id| !self.failed.contains(id));
-        assert_eq!(overtaken, None, "{:?} overtook one that never failed", entry.id);
+        assert_eq!(
+            overtaken, None,
+            "{:?} overtook one that never failed",
+            entry.id
+        );
         self.running.insert(entry.id.0, entry);
     }
 
     fn finish(&mut self, failed: Option<HeadPolicy>) {
-        let Some(id) = self.running.keys().min().copied() else { return };
+        let Some(id) = self.running.keys().min().copied() else {
+            return;
+        };
         let entry = self.running.remove(&id).unwrap();
         let fate = failed.map_or(Fate::Ended, |policy| {
             self.failed.insert(id);
-            self.boxes.fate_of_head(&entry.key, entry.id, policy, self.now, SOON)
+            self.boxes
+                .fate_of_head(&entry.key, entry.id, policy, self.now, SOON)
         });
         if fate == Fate::Ended {
             self.stored.values_mut().for_each(|ids| {
@@ -349,7 +404,11 @@ impl House {
             self.start();
             self.finish(None);
         }
-        assert!(self.stored.values().all(BTreeSet::is_empty), "left over: {:?}", self.stored);
+        assert!(
+            self.stored.values().all(BTreeSet::is_empty),
+            "left over: {:?}",
+            self.stored
+        );
         assert_eq!((self.boxes.waiting(), self.boxes.running()), (0, 0));
         assert_eq!(self.boxes.held_keys().count(), 0);
     }

@@ -31,13 +31,27 @@ impl Turns {
     pub(super) fn next(&mut self) -> Option<Key> {
         self.taken = self.taken.wrapping_add(1);
         let order = if self.taken.is_multiple_of(BACKGROUND_EVERY) {
-            [Priority::Background, Priority::Delivery, Priority::Interactive]
+            [
+                Priority::Background,
+                Priority::Delivery,
+                Priority::Interactive,
+            ]
         } else if self.taken.is_multiple_of(DELIVERY_EVERY) {
-            [Priority::Delivery, Priority::Interactive, Priority::Background]
+            [
+                Priority::Delivery,
+                Priority::Interactive,
+                Priority::Background,
+            ]
         } else {
-            [Priority::Interactive, Priority::Delivery, Priority::Background]
+            [
+                Priority::Interactive,
+                Priority::Delivery,
+                Priority::Background,
+            ]
         };
-        order.into_iter().find_map(|priority| self.line(priority).pop_front())
+        order
+            .into_iter()
+            .find_map(|priority| self.line(priority).pop_front())
     }
 
     fn line(&mut self, priority: Priority) -> &mut VecDeque<Key> {

@@ -73,7 +73,9 @@ impl Heart {
 
     /// The thread's whole life. Reports the first beat, then beats until it is stopped or its owner is gone.
     pub(super) fn live(mut self, born: oneshot::Sender<Result<(), BeatError>>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
         let runtime = match runtime {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -157,7 +159,10 @@ impl Heart {
         let mut holdings = keep(&plan.ours);
         if !plan.take.is_empty() {
             let won = statements::take(client, &self.me, &plan.take).await?;
-            holdings.extend(won.into_iter().map(|(partition, token)| (partition, Holding { token, keep: true })));
+            holdings.extend(
+                won.into_iter()
+                    .map(|(partition, token)| (partition, Holding { token, keep: true })),
+            );
         }
         self.shared.beat_succeeded(sent);
         publish(&self.publish, holdings);
@@ -165,10 +170,16 @@ impl Heart {
     }
 
     async fn connect(&mut self) -> Result<(), BeatError> {
-        if self.client.as_ref().is_some_and(|client| !client.is_closed()) {
+        if self
+            .client
+            .as_ref()
+            .is_some_and(|client| !client.is_closed())
+        {
             return Ok(());
         }
-        let client = self.pools.connect_driven("heartbeat", Role::Workers, &self.connections);
+        let client = self
+            .pools
+            .connect_driven("heartbeat", Role::Workers, &self.connections);
         self.client = Some(client.await.map_err(BeatError::Connect)?);
         Ok(())
     }
@@ -184,7 +195,11 @@ impl Heart {
         let Some(client) = &self.client else {
             return;
         };
-        let released = tokio::time::timeout(self.shared.lease / 3, statements::release(client, &self.me, leases)).await;
+        let released = tokio::time::timeout(
+            self.shared.lease / 3,
+            statements::release(client, &self.me, leases),
+        )
+        .await;
         if !matches!(released, Ok(Ok(()))) {
             tracing::warn!(
                 name: "membership.release_failed",
@@ -199,7 +214,11 @@ impl Heart {
         let Some(client) = &self.client else {
             return;
         };
-        let gone = tokio::time::timeout(self.shared.lease / 3, statements::strike_off(client, &self.me)).await;
+        let gone = tokio::time::timeout(
+            self.shared.lease / 3,
+            statements::strike_off(client, &self.me),
+        )
+        .await;
         if !matches!(gone, Ok(Ok(()))) {
             tracing::warn!(
                 name: "membership.sign_off_failed",

@@ -78,7 +78,8 @@ impl Roster {
                 crowd.long_dead.push(row.worker.clone());
             }
         }
-        self.seen.retain(|worker, _| crowd.beats.contains_key(worker));
+        self.seen
+            .retain(|worker, _| crowd.beats.contains_key(worker));
         crowd
     }
 

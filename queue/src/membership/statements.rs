@@ -47,7 +47,10 @@ const BURY: &str = "DELETE FROM workers WHERE id = $1 AND beat = $2 \
      AND NOT EXISTS (SELECT FROM leases WHERE leases.owner = workers.id)";
 
 pub(super) async fn beat(client: &Client, me: &WorkerId, leaving: bool) -> Result<(), Error> {
-    client.execute(BEAT, &[&me.as_str(), &leaving]).await.map(drop)
+    client
+        .execute(BEAT, &[&me.as_str(), &leaving])
+        .await
+        .map(drop)
 }
 
 pub(super) async fn workers(client: &Client) -> Result<Vec<Beat>, Error> {
@@ -66,7 +69,9 @@ pub(super) async fn workers(client: &Client) -> Result<Vec<Beat>, Error> {
 /// Rows of a partition that this build does not know are left out; the start refuses such a database.
 pub(super) async fn leases(client: &Client) -> Result<Vec<Lease>, Error> {
     let rows = client.query(LEASES, &[]).await?;
-    rows.iter().filter_map(|row| lease(row).transpose()).collect()
+    rows.iter()
+        .filter_map(|row| lease(row).transpose())
+        .collect()
 }
 
 fn lease(row: &Row) -> Result<Option<Lease>, Error> {
@@ -86,7 +91,11 @@ fn partition(row: &Row) -> Result<Option<Partition>, Error> {
 }
 
 /// Takes what is still as it was seen; answers with what was won and its new tokens.
-pub(super) async fn take(client: &Client, me: &WorkerId, takes: &[Take]) -> Result<BTreeMap<Partition, Token>, Error> {
+pub(super) async fn take(
+    client: &Client,
+    me: &WorkerId,
+    takes: &[Take],
+) -> Result<BTreeMap<Partition, Token>, Error> {
     let partitions: Vec<i16> = takes.iter().map(|take| take.partition.to_sql()).collect();
     let owners: Vec<Option<&str>> = takes
         .iter()
@@ -109,8 +118,15 @@ pub(super) async fn take(client: &Client, me: &WorkerId, takes: &[Take]) -> Resu
         .collect()
 }
 
-pub(super) async fn release(client: &Client, me: &WorkerId, leases: &[(Partition, Token)]) -> Result<(), Error> {
-    let partitions: Vec<i16> = leases.iter().map(|(partition, _)| partition.to_sql()).collect();
+pub(super) async fn release(
+    client: &Client,
+    me: &WorkerId,
+    leases: &[(Partition, Token)],
+) -> Result<(), Error> {
+    let partitions: Vec<i16> = leases
+        .iter()
+        .map(|(partition, _)| partition.to_sql())
+        .collect();
     let tokens: Vec<i64> = leases.iter().map(|(_, token)| token.0).collect();
     client
         .execute(RELEASE, &[&me.as_str(), &partitions, &tokens])
@@ -126,5 +142,8 @@ pub(super) async fn strike_off(client: &Client, me: &WorkerId) -> Result<(), Err
 
 /// Clears the row of a worker that is long dead, unless it beat again or still stands in a lease.
 pub(super) async fn bury(client: &Client, worker: &WorkerId, beat: i64) -> Result<(), Error> {
-    client.execute(BURY, &[&worker.as_str(), &beat]).await.map(drop)
+    client
+        .execute(BURY, &[&worker.as_str(), &beat])
+        .await
+        .map(drop)
 }

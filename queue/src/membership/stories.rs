@@ -15,13 +15,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 async fn join(database: &TestDatabase, name: &str) -> Membership {
     let settings = Settings { lease_ms: LEASE_MS };
-    Membership::join(&database.pools(), &settings, WorkerId::new(name)).await.unwrap()
+    Membership::join(&database.pools(), &settings, WorkerId::new(name))
+        .await
+        .unwrap()
 }
 
 async fn wait_until_held(member: &Membership, partitions: usize) {
     let mut changes = member.changes();
     let enough = changes.wait_for(|holdings| holdings.len() == partitions);
-    tokio::time::timeout(PATIENCE, enough).await.expect("the partitions never came").unwrap();
+    tokio::time::timeout(PATIENCE, enough)
+        .await
+        .expect("the partitions never came")
+        .unwrap();
 }
 
 /// Gives back whatever the plan wants somebody else to have, as a pool without work would.
@@ -29,7 +34,11 @@ async fn hand_over_until(member: &Membership, left: usize) {
     let mut changes = member.changes();
     let start = Instant::now();
     while member.holdings().len() > left {
-        assert!(start.elapsed() < PATIENCE, "{} never gave enough away", member.me());
+        assert!(
+            start.elapsed() < PATIENCE,
+            "{} never gave enough away",
+            member.me()
+        );
         let given: Vec<_> = member
             .holdings()
             .iter()
@@ -37,7 +46,10 @@ async fn hand_over_until(member: &Membership, left: usize) {
             .map(|(partition, holding)| (*partition, holding.token))
             .collect();
         if given.is_empty() {
-            tokio::time::timeout(PATIENCE, changes.changed()).await.unwrap().unwrap();
+            tokio::time::timeout(PATIENCE, changes.changed())
+                .await
+                .unwrap()
+                .unwrap();
         } else {
             member.release(given).await;
         }
@@ -58,7 +70,14 @@ async fn a_lone_worker_takes_every_partition_and_leaves_in_order() {
     assert!(pine.may_work(Instant::now()));
     pine.stop().await;
 
-    assert_eq!(count(&owner, "SELECT count(*) FROM leases WHERE owner IS NOT NULL").await, 0);
+    assert_eq!(
+        count(
+            &owner,
+            "SELECT count(*) FROM leases WHERE owner IS NOT NULL"
+        )
+        .await,
+        0
+    );
     assert_eq!(count(&owner, "SELECT count(*) FROM workers").await, 0);
     assert!(pine.holdings().is_empty());
 }
@@ -73,7 +92,11 @@ async fn a_newcomer_gets_half_and_no_partition_has_two_owners() {
     hand_over_until(&pine, 128).await;
     wait_until_held(&oak, 128).await;
 
-    assert!(oak.holdings().keys().all(|partition| !pine.holdings().contains_key(partition)));
+    assert!(
+        oak.holdings()
+            .keys()
+            .all(|partition| !pine.holdings().contains_key(partition))
+    );
     pine.stop().await;
     oak.stop().await;
 }
@@ -88,7 +111,10 @@ async fn a_workers_partitions_are_taken_over_when_it_falls_silent() {
     drop(pine);
     wait_until_held(&oak, 256).await;
 
-    assert!(oak.holdings().values().all(|holding| holding.token.0 == 2), "every transfer makes a new token");
+    assert!(
+        oak.holdings().values().all(|holding| holding.token.0 == 2),
+        "every transfer makes a new token"
+    );
     oak.stop().await;
 }
 
@@ -99,11 +125,17 @@ async fn a_holder_whose_beats_fail_stops_by_itself_at_two_thirds() {
     let pine = join(&database, "pine").await;
     wait_until_held(&pine, 256).await;
 
-    owner.batch_execute("REVOKE UPDATE ON workers FROM sallyport_workers").await.unwrap();
+    owner
+        .batch_execute("REVOKE UPDATE ON workers FROM sallyport_workers")
+        .await
+        .unwrap();
     let last_good = Instant::now() + Duration::from_millis(LEASE_MS / 5);
 
     assert!(!pine.may_work(last_good + Duration::from_millis(LEASE_MS)));
-    owner.batch_execute("GRANT UPDATE ON workers TO sallyport_workers").await.unwrap();
+    owner
+        .batch_execute("GRANT UPDATE ON workers TO sallyport_workers")
+        .await
+        .unwrap();
     let start = Instant::now();
     while !pine.may_work(Instant::now() + Duration::from_millis(LEASE_MS / 3)) {
         assert!(start.elapsed() < PATIENCE, "it never recovered");

@@ -35,7 +35,10 @@ fn a_worker_seen_for_the_first_time_gets_a_whole_lease() {
     let mut roster = Roster::new(LEASE);
 
     let first = roster.observe(&[beat(1, 5)], look(start));
-    let just_before = roster.observe(&[beat(1, 5)], look(start + LEASE - Duration::from_millis(1)));
+    let just_before = roster.observe(
+        &[beat(1, 5)],
+        look(start + LEASE - Duration::from_millis(1)),
+    );
     let after = roster.observe(&[beat(1, 5)], look(start + LEASE));
 
     assert!(first.alive.contains(&worker(1)));
@@ -59,9 +62,18 @@ fn a_beat_that_changes_again_revives_its_worker() {
 fn silence_is_counted_from_an_answer_to_a_question() {
     let start = Instant::now();
     let mut roster = Roster::new(LEASE);
-    roster.observe(&[beat(1, 5)], Look { sent: start, answered: start + LEASE / 2 });
+    roster.observe(
+        &[beat(1, 5)],
+        Look {
+            sent: start,
+            answered: start + LEASE / 2,
+        },
+    );
 
-    let asked_too_early = Look { sent: start + LEASE, answered: start + LEASE * 5 };
+    let asked_too_early = Look {
+        sent: start + LEASE,
+        answered: start + LEASE * 5,
+    };
     let crowd = roster.observe(&[beat(1, 5)], asked_too_early);
 
     assert!(crowd.alive.contains(&worker(1)));
@@ -79,7 +91,11 @@ fn a_leaving_worker_keeps_its_leases_but_gets_no_share() {
 
     assert!(leavers_plan.ours.iter().all(|ours| !ours.keep));
     assert_eq!(leavers_plan.ours.len(), leases.len());
-    assert_eq!(stayers_plan, Plan::default(), "the leaver has not let go yet");
+    assert_eq!(
+        stayers_plan,
+        Plan::default(),
+        "the leaver has not let go yet"
+    );
 }
 
 #[test]
@@ -94,7 +110,11 @@ fn the_dead_lose_their_leases_and_the_living_keep_theirs() {
     let plan = plan(&worker(2), &crowd, &leases_of(&worker(1)));
 
     assert_eq!(plan.take.len(), usize::from(Partition::COUNT));
-    assert!(plan.take.iter().all(|take| take.from == Some((worker(1), Some(9)))));
+    assert!(
+        plan.take
+            .iter()
+            .all(|take| take.from == Some((worker(1), Some(9))))
+    );
 }
 
 fn leases_of(owner: &WorkerId) -> Vec<Lease> {
@@ -140,7 +160,10 @@ impl World {
     fn new(workers: usize) -> Self {
         let leases = leases_of(&worker(0))
             .into_iter()
-            .map(|lease| Lease { owner: None, ..lease })
+            .map(|lease| Lease {
+                owner: None,
+                ..lease
+            })
             .collect();
         let actor = |number: usize| Actor {
             id: worker(number),
@@ -160,7 +183,9 @@ impl World {
 
     /// One round of one worker: beat, look, take, and give back at once what should be another's.
     fn round(&mut self, number: usize) {
-        let Some(actor) = self.workers.get_mut(number) else { return };
+        let Some(actor) = self.workers.get_mut(number) else {
+            return;
+        };
         if actor.stalled_until > self.now {
             return;
         }
@@ -195,7 +220,12 @@ impl World {
         for actor in self.workers.iter().filter(|actor| actor.works(self.now)) {
             for partition in actor.holds.keys() {
                 let other = busy.insert(*partition, &actor.id);
-                assert!(other.is_none(), "{} and {:?} both work on {partition:?}", actor.id, other);
+                assert!(
+                    other.is_none(),
+                    "{} and {:?} both work on {partition:?}",
+                    actor.id,
+                    other
+                );
             }
         }
     }

@@ -51,9 +51,16 @@ fn the_waits_are_spread_over_the_whole_range() {
     let in_quarter = |quarter: u32| {
         let low = policy.ceiling(3) / 4 * quarter;
         let high = policy.ceiling(3) / 4 * (quarter + 1);
-        waits.iter().filter(|wait| (low..high).contains(*wait)).count()
+        waits
+            .iter()
+            .filter(|wait| (low..high).contains(*wait))
+            .count()
     };
     for quarter in 0..4 {
-        assert!((180..=320).contains(&in_quarter(quarter)), "quarter {quarter} got {}", in_quarter(quarter));
+        assert!(
+            (180..=320).contains(&in_quarter(quarter)),
+            "quarter {quarter} got {}",
+            in_quarter(quarter)
+        );
     }
 }

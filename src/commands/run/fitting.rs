@@ -19,9 +19,17 @@ const REAL_BOT: &str = "telegram";
 const TELEGRAM_HOST: &str = "api.telegram.org";
 
 /// Completes the settings. Returns the words for which model answers.
-pub(super) fn fit(settings: &mut Settings, places: &Places, arguments: &RunArguments) -> anyhow::Result<String> {
+pub(super) fn fit(
+    settings: &mut Settings,
+    places: &Places,
+    arguments: &RunArguments,
+) -> anyhow::Result<String> {
     if let Some(token) = places::environment(places)?.get(TOKEN_VARIABLE) {
-        settings.apps.chat.bots.push(real_bot(&token, arguments.take_over));
+        settings
+            .apps
+            .chat
+            .bots
+            .push(real_bot(&token, arguments.take_over));
     }
     trust_development_certificate(settings, places)?;
     choose_model(settings)

@@ -53,7 +53,11 @@ impl Preview {
 
     /// Edits the message if it is its turn. Returns whether the text is out; what failed is replaced by the next.
     async fn show(&self, message: i32, markdown: &str) -> bool {
-        let step = Step { chat: self.spot.chat, to_group: self.to_group, bulk: false };
+        let step = Step {
+            chat: self.spot.chat,
+            to_group: self.to_group,
+            bulk: false,
+        };
         if !matches!(self.bot.turn(step, Instant::now()), Turn::Go) {
             return false;
         }
@@ -61,7 +65,12 @@ impl Preview {
         let Some(text) = parts.into_iter().next() else {
             return false;
         };
-        let edit = TextEdit { chat: self.spot.chat, message, text, buttons: None };
+        let edit = TextEdit {
+            chat: self.spot.chat,
+            message,
+            text,
+            buttons: None,
+        };
         match self.bot.api.edit_text(&edit).await {
             Ok(()) => true,
             Err(error) => {

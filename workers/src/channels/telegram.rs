@@ -3,11 +3,13 @@
 //! Pure: bytes in, meaning out. Whatever the Bot API adds and we do not handle becomes [`Meaning::Nothing`] with its
 //! name, so that it ends as ignored instead of as an error.
 
-use kit::{Attachment, Chat, ChatId, ChatKind, Language, MediaKind, MessageRef, PersonKind, Quoted};
+use kit::{
+    Attachment, Chat, ChatId, ChatKind, Language, MediaKind, MessageRef, PersonKind, Quoted,
+};
 use sallyport_kit as kit;
 use sallyport_telegram::wire::{
-    CallbackQuery, Chat as WireChat, ChatMember, ChatMemberUpdated, ChatType, MaybeInaccessibleMessage,
-    Message, Update, UpdateContent, User,
+    CallbackQuery, Chat as WireChat, ChatMember, ChatMemberUpdated, ChatType,
+    MaybeInaccessibleMessage, Message, Update, UpdateContent, User,
 };
 
 /// Provider's name in identities and subjects.
@@ -100,10 +102,12 @@ pub fn read(body: &[u8], bot_id: i64) -> Meaning {
         UpdateContent::EditedMessage(message) => said(*message, bot_id, Said::Edited),
         UpdateContent::CallbackQuery(query) => pressed(*query),
         UpdateContent::MyChatMember(change) => reachable(&change),
-        UpdateContent::ChannelPost(_) | UpdateContent::EditedChannelPost(_) => {
-            Meaning::Nothing { name: "channel_post" }
-        }
-        other => Meaning::Nothing { name: name_of(&other) },
+        UpdateContent::ChannelPost(_) | UpdateContent::EditedChannelPost(_) => Meaning::Nothing {
+            name: "channel_post",
+        },
+        other => Meaning::Nothing {
+            name: name_of(&other),
+        },
     }
 }
 
@@ -133,10 +137,14 @@ fn said(message: Message, bot_id: i64, said: Said) -> Meaning {
         };
     }
     let Some(sender) = sender(&message) else {
-        return Meaning::Nothing { name: "without_sender" };
+        return Meaning::Nothing {
+            name: "without_sender",
+        };
     };
     let Some(act) = act(&message, said) else {
-        return Meaning::Nothing { name: "service_message" };
+        return Meaning::Nothing {
+            name: "service_message",
+        };
     };
     Meaning::Heard(Box::new(Heard {
         chat: chat(&message.chat, topic(&message)),
@@ -200,7 +208,11 @@ fn sender(message: &Message) -> Option<Sender> {
             subject: behind.id.to_string(),
             name: without_nul(behind.title.as_deref().unwrap_or_default()),
             language: Language::default(),
-            kind: if is_admin { PersonKind::AnonymousAdmin } else { PersonKind::Channel },
+            kind: if is_admin {
+                PersonKind::AnonymousAdmin
+            } else {
+                PersonKind::Channel
+            },
         });
     }
     account.map(human_or_bot)
@@ -233,17 +245,26 @@ fn pressed(query: CallbackQuery) -> Meaning {
         Some(MaybeInaccessibleMessage::InaccessibleMessage(message)) => {
             (&message.chat, message.message_id, None)
         }
-        None => return Meaning::Nothing { name: "inline_button" },
+        None => {
+            return Meaning::Nothing {
+                name: "inline_button",
+            };
+        }
     };
     let Some(data) = query.data.clone() else {
-        return Meaning::Nothing { name: "game_button" };
+        return Meaning::Nothing {
+            name: "game_button",
+        };
     };
     Meaning::Heard(Box::new(Heard {
         chat: chat(wire_chat, topic),
         sender: human_or_bot(&query.from),
         message: Some(MessageRef(message_id.to_string())),
         quoted: None,
-        act: Act::Press { press: query.id.clone(), data },
+        act: Act::Press {
+            press: query.id.clone(),
+            data,
+        },
     }))
 }
 
@@ -253,11 +274,17 @@ fn reachable(change: &ChatMemberUpdated) -> Meaning {
         ChatMember::Restricted(restricted) => restricted.is_member,
         ChatMember::Creator(_) | ChatMember::Administrator(_) | ChatMember::Member(_) => true,
     };
-    Meaning::Reachable { chat: chat(&change.chat, None), reachable }
+    Meaning::Reachable {
+        chat: chat(&change.chat, None),
+        reachable,
+    }
 }
 
 fn quotation(quoted: &Message, bot_id: i64) -> Quoted {
-    let by = quoted.from.as_ref().and_then(|user| i64::try_from(user.id).ok());
+    let by = quoted
+        .from
+        .as_ref()
+        .and_then(|user| i64::try_from(user.id).ok());
     Quoted {
         message: MessageRef(quoted.message_id.to_string()),
         text: quoted.text.clone().or_else(|| quoted.caption.clone()),

@@ -20,8 +20,15 @@ pub(super) struct AmbiguousSend {
 impl AmbiguousSend {
     /// Counts it and writes it down.
     pub(super) async fn record(&self, sent: &SentParts, meters: &SendMeters) {
-        SendAmbiguous { message: self.id.0, reason: self.reason }.emit(meters);
-        if let Err(error) = sent.note_ambiguous(self.id, self.attempt, self.reason).await {
+        SendAmbiguous {
+            message: self.id.0,
+            reason: self.reason,
+        }
+        .emit(meters);
+        if let Err(error) = sent
+            .note_ambiguous(self.id, self.attempt, self.reason)
+            .await
+        {
             tracing::error!(name: "send.unrecorded", { message.id = self.id.0, error = %Chain(&error) }, "Ambiguous send could not be recorded");
         }
     }
@@ -37,7 +44,11 @@ pub(super) struct OnItsWay<'a> {
 
 impl<'a> OnItsWay<'a> {
     pub(super) fn new(delivery: &'a Delivery, message: &'a Claimed) -> Self {
-        Self { delivery, message, arrived: false }
+        Self {
+            delivery,
+            message,
+            arrived: false,
+        }
     }
 
     /// An answer came, or an error that says what happened.
@@ -57,6 +68,8 @@ impl Drop for OnItsWay<'_> {
             reason: "the attempt was cut off while sending",
         };
         let (sent, meters) = (self.delivery.sent.clone(), self.delivery.meters.clone());
-        self.delivery.tasks.spawn(async move { mark.record(&sent, &meters).await });
+        self.delivery
+            .tasks
+            .spawn(async move { mark.record(&sent, &meters).await });
     }
 }

@@ -93,12 +93,19 @@ impl Pacer {
             .map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         let bulk = step.bulk.then_some(&mut self.bulk);
         if unlimited {
-            return if blocked > Duration::ZERO { Turn::Wait(blocked) } else { Turn::Go };
+            return if blocked > Duration::ZERO {
+                Turn::Wait(blocked)
+            } else {
+                Turn::Go
+            };
         }
         let mut buckets: Vec<&mut Bucket> = Vec::with_capacity(2);
         buckets.push(&mut chat.messages);
         buckets.extend(bulk);
-        let group = chat.group.as_ref().map_or(Duration::ZERO, |group| group.wait(now));
+        let group = chat
+            .group
+            .as_ref()
+            .map_or(Duration::ZERO, |group| group.wait(now));
         let wait = buckets
             .iter_mut()
             .map(|bucket| bucket.wait(now))

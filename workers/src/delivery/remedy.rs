@@ -42,7 +42,9 @@ pub(super) enum Remedy {
 #[must_use]
 pub(super) fn remedy(error: &CallError, plain: bool) -> Remedy {
     let Some(refusal) = error.refusal() else {
-        return Remedy::Again { ambiguous: error.is_ambiguous() };
+        return Remedy::Again {
+            ambiguous: error.is_ambiguous(),
+        };
     };
     match refusal {
         Refusal::NotModified | Refusal::StalePress => Remedy::AlreadySo,
@@ -69,25 +71,40 @@ mod tests {
     use super::{Remedy, remedy};
 
     fn of(refusal: Refusal) -> Remedy {
-        remedy(&CallError::Refused { method: "sendMessage", refusal }, false)
+        remedy(
+            &CallError::Refused {
+                method: "sendMessage",
+                refusal,
+            },
+            false,
+        )
     }
 
     #[test]
     fn every_row_of_the_table_has_its_action() {
         let wait = Duration::from_secs(3);
-        assert_eq!(of(Refusal::Unreachable("blocked".to_owned())), Remedy::Unreachable);
+        assert_eq!(
+            of(Refusal::Unreachable("blocked".to_owned())),
+            Remedy::Unreachable
+        );
         assert_eq!(of(Refusal::NotModified), Remedy::AlreadySo);
         assert_eq!(of(Refusal::ReplyGone), Remedy::WithoutQuote);
         assert_eq!(of(Refusal::Migrated { to: -1 }), Remedy::ToChat(-1));
         assert_eq!(of(Refusal::Formatting(String::new())), Remedy::AsPlainText);
         assert_eq!(of(Refusal::Unauthorized), Remedy::Pause);
-        assert_eq!(of(Refusal::TooFast { retry_after: wait }), Remedy::Wait(wait));
+        assert_eq!(
+            of(Refusal::TooFast { retry_after: wait }),
+            Remedy::Wait(wait)
+        );
         assert_eq!(of(Refusal::MessageGone), Remedy::AsNewMessage);
     }
 
     #[test]
     fn trouble_on_their_side_is_tried_again_and_may_have_arrived() {
-        assert_eq!(of(Refusal::Trouble { code: 502 }), Remedy::Again { ambiguous: true });
+        assert_eq!(
+            of(Refusal::Trouble { code: 502 }),
+            Remedy::Again { ambiguous: true }
+        );
     }
 
     #[test]

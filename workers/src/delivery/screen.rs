@@ -32,10 +32,7 @@ pub(super) enum Obstacle {
     /// The chat cannot be reached.
     Unreachable,
     /// A call failed; again later.
-    Call {
-        error: CallError,
-        ambiguous: bool,
-    },
+    Call { error: CallError, ambiguous: bool },
     /// A call was refused, and will be again.
     GiveUp(CallError),
     /// What was sent could not be looked up or remembered.
@@ -74,7 +71,12 @@ impl<'a> Screen<'a> {
         message: &'a Claimed,
         outbound: Outbound,
     ) -> Self {
-        Self { delivery, bot, message, outbound }
+        Self {
+            delivery,
+            bot,
+            message,
+            outbound,
+        }
     }
 
     /// The chat, under the id it has now.
@@ -89,18 +91,29 @@ impl<'a> Screen<'a> {
             Form::Edit { message } => self.show_over(parts, vec![message]).await.map(|_| ()),
             Form::AnswerBegins(answer) => {
                 let chat = self.outbound.chat;
-                let shown = self.delivery.answers.messages(&self.bot.name, chat, &answer).await?;
+                let shown = self
+                    .delivery
+                    .answers
+                    .messages(&self.bot.name, chat, &answer)
+                    .await?;
                 if shown.is_empty()
                     && let Some(part) = parts.first()
                 {
                     let sent = self.send(part, self.outbound.quote, false).await?;
-                    self.delivery.answers.shown(&self.bot.name, chat, &answer, &[sent]).await?;
+                    self.delivery
+                        .answers
+                        .shown(&self.bot.name, chat, &answer, &[sent])
+                        .await?;
                 }
                 Ok(())
             }
             Form::AnswerIs(answer) => {
                 let chat = self.outbound.chat;
-                let shown = self.delivery.answers.messages(&self.bot.name, chat, &answer).await?;
+                let shown = self
+                    .delivery
+                    .answers
+                    .messages(&self.bot.name, chat, &answer)
+                    .await?;
                 self.show_over(parts, shown).await.map(|_| ())
             }
         }
@@ -109,14 +122,25 @@ impl<'a> Screen<'a> {
     async fn show_new(&mut self, parts: &[Formatted]) -> Result<(), Obstacle> {
         let is_long = parts.len() > 1;
         let sent = &self.delivery.sent;
-        let mut shown = if is_long { sent.of(self.message.id).await? } else { Vec::new() };
+        let mut shown = if is_long {
+            sent.of(self.message.id).await?
+        } else {
+            Vec::new()
+        };
         let done = shown.len();
         for (index, part) in parts.iter().enumerate().skip(done) {
-            let quote = if index == 0 { self.outbound.quote } else { shown.first().copied() };
+            let quote = if index == 0 {
+                self.outbound.quote
+            } else {
+                shown.first().copied()
+            };
             let message = self.send(part, quote, index + 1 == parts.len()).await?;
             shown.push(message);
             if is_long {
-                self.delivery.sent.remember(self.message.id, index, message).await?;
+                self.delivery
+                    .sent
+                    .remember(self.message.id, index, message)
+                    .await?;
             }
         }
         Ok(())
@@ -145,7 +169,10 @@ impl<'a> Screen<'a> {
             }
             if is_new && let Form::AnswerIs(answer) = &self.outbound.form {
                 let chat = self.outbound.chat;
-                self.delivery.answers.shown(&self.bot.name, chat, answer, &shown).await?;
+                self.delivery
+                    .answers
+                    .shown(&self.bot.name, chat, answer, &shown)
+                    .await?;
             }
         }
         Ok(shown)
@@ -227,7 +254,10 @@ impl<'a> Screen<'a> {
     }
 
     async fn wait_for_turn(&self) -> Result<(), Obstacle> {
-        self.delivery.turn(self.bot, self.step()).await.map_err(Obstacle::Wait)
+        self.delivery
+            .turn(self.bot, self.step())
+            .await
+            .map_err(Obstacle::Wait)
     }
 
     fn step(&self) -> Step {
@@ -255,7 +285,8 @@ impl<'a> Screen<'a> {
             Remedy::AsNewMessage => Ok(Correction::AsNew),
             Remedy::Unreachable => Err(Obstacle::Unreachable),
             Remedy::Wait(wait) => {
-                self.bot.told_to_wait(self.step(), wait, std::time::Instant::now());
+                self.bot
+                    .told_to_wait(self.step(), wait, std::time::Instant::now());
                 Err(Obstacle::Wait(wait))
             }
             Remedy::Pause => Err(Obstacle::Paused),

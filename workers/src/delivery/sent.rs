@@ -22,7 +22,10 @@ impl SentParts {
     pub(super) async fn of(&self, send: MessageId) -> Result<Vec<i32>, StoreError> {
         let connection = self.pool.get().await?;
         let rows = connection
-            .query("select message from sent_parts where send = $1 order by part", &[&send.0])
+            .query(
+                "select message from sent_parts where send = $1 order by part",
+                &[&send.0],
+            )
             .await?;
         let mut parts = Vec::with_capacity(rows.len());
         for row in rows {

@@ -24,8 +24,12 @@ const REVISION_MAX: usize = 7;
 
 /// Asks around.
 pub(super) async fn report(keeper: &HouseKeeper, bot: &Bot) -> StatusReport {
-    let (queue, postgres, model, telegram) =
-        tokio::join!(queue(keeper), postgres(keeper), model(&keeper.models), telegram(bot));
+    let (queue, postgres, model, telegram) = tokio::join!(
+        queue(keeper),
+        postgres(keeper),
+        model(&keeper.models),
+        telegram(bot)
+    );
     let identity = keeper.health.identity();
     let not_configured = |name: &str| Check {
         name: name.to_owned(),
@@ -54,15 +58,26 @@ fn glance(summary: &Summary) -> QueueGlance {
     let sum = |count: fn(&KindSummary) -> u64| summary.kinds.iter().map(count).sum();
     QueueGlance {
         waiting: sum(|kind| kind.ready.saturating_add(kind.delayed)),
-        oldest: summary.kinds.iter().filter_map(|kind| kind.oldest_ready).max(),
+        oldest: summary
+            .kinds
+            .iter()
+            .filter_map(|kind| kind.oldest_ready)
+            .max(),
         dead: sum(|kind| kind.dead),
     }
 }
 
 async fn postgres(keeper: &HouseKeeper) -> Check {
     let ask = async {
-        let connection = keeper.pool.get().await.map_err(|error| Chain(&error).to_string())?;
-        connection.simple_query("select 1").await.map_err(|error| Chain(&error).to_string())?;
+        let connection = keeper
+            .pool
+            .get()
+            .await
+            .map_err(|error| Chain(&error).to_string())?;
+        connection
+            .simple_query("select 1")
+            .await
+            .map_err(|error| Chain(&error).to_string())?;
         Ok(None)
     };
     check("Postgres", ask).await
@@ -70,10 +85,17 @@ async fn postgres(keeper: &HouseKeeper) -> Check {
 
 async fn model(models: &Models) -> Check {
     let Some(client) = models.client() else {
-        return Check { name: "Model".to_owned(), state: CheckState::NotConfigured, pending: None };
+        return Check {
+            name: "Model".to_owned(),
+            state: CheckState::NotConfigured,
+            pending: None,
+        };
     };
     let ask = async {
-        client.probe().await.map_err(|error| error.kind().as_str().to_owned())?;
+        client
+            .probe()
+            .await
+            .map_err(|error| error.kind().as_str().to_owned())?;
         Ok(None)
     };
     check("Model", ask).await
@@ -81,7 +103,11 @@ async fn model(models: &Models) -> Check {
 
 async fn telegram(bot: &Bot) -> Check {
     let ask = async {
-        let webhook = bot.api.webhook().await.map_err(|error| error.name().to_owned())?;
+        let webhook = bot
+            .api
+            .webhook()
+            .await
+            .map_err(|error| error.name().to_owned())?;
         Ok(Some(u64::from(webhook.pending_update_count)))
     };
     check("Telegram", ask).await
@@ -91,14 +117,23 @@ async fn telegram(bot: &Bot) -> Check {
 async fn check(name: &str, ask: impl Future<Output = Result<Option<u64>, String>>) -> Check {
     let asked = Instant::now();
     let (state, pending) = match tokio::time::timeout(WITHIN, ask).await {
-        Ok(Ok(pending)) => (CheckState::Up { latency: asked.elapsed() }, pending),
+        Ok(Ok(pending)) => (
+            CheckState::Up {
+                latency: asked.elapsed(),
+            },
+            pending,
+        ),
         Ok(Err(reason)) => {
             let reason = reason.chars().take(REASON_MAX).collect();
             (CheckState::Down { reason }, None)
         }
         Err(_) => (CheckState::NoAnswer { within: WITHIN }, None),
     };
-    Check { name: name.to_owned(), state, pending }
+    Check {
+        name: name.to_owned(),
+        state,
+        pending,
+    }
 }
 
 #[cfg(test)]
@@ -118,6 +153,11 @@ mod tests {
     async fn a_long_reason_is_cut() {
         let check = check("Model", async { Err("x".repeat(1_000)) }).await;
 
-        assert_eq!(check.state, CheckState::Down { reason: "x".repeat(60) });
+        assert_eq!(
+            check.state,
+            CheckState::Down {
+                reason: "x".repeat(60)
+            }
+        );
     }
 }

@@ -21,17 +21,25 @@ pub(super) fn retold(story: &Told) -> Story {
         state: state(story.outcome),
         began: story.started_at,
         took: story.finished.then(|| milliseconds(story.duration_ms)),
-        attempts: first.map_or(0, |message| u16::try_from(message.attempts).unwrap_or(u16::MAX)),
+        attempts: first.map_or(0, |message| {
+            u16::try_from(message.attempts).unwrap_or(u16::MAX)
+        }),
         rows: rows.collect(),
         last_error: story.rows.iter().rev().find_map(|row| row.error.clone()),
-        can_replay: story.messages.iter().any(|message| message.outcome == Standing::Dead),
+        can_replay: story
+            .messages
+            .iter()
+            .any(|message| message.outcome == Standing::Dead),
     }
 }
 
 /// A group of dead letters for a chat.
 pub(super) fn dead_group(group: sallyport_queue::DeadGroup) -> DeadGroup {
     DeadGroup {
-        group: GroupRef { kind: group.kind, error_kind: group.error_kind },
+        group: GroupRef {
+            kind: group.kind,
+            error_kind: group.error_kind,
+        },
         error: group.newest_text,
         count: group.count,
         people: group.people,
@@ -48,7 +56,9 @@ fn milliseconds(ms: f64) -> Duration {
 fn state(standing: Standing) -> StoryState {
     match standing {
         Standing::Done | Standing::Ok | Standing::Unknown => StoryState::Done,
-        Standing::Ready | Standing::Delayed | Standing::Held | Standing::Open => StoryState::Waiting,
+        Standing::Ready | Standing::Delayed | Standing::Held | Standing::Open => {
+            StoryState::Waiting
+        }
         Standing::Running => StoryState::Running,
         Standing::Dead | Standing::Error | Standing::Refused => StoryState::Dead,
         Standing::Cancelled => StoryState::Cancelled,

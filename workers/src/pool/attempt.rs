@@ -39,7 +39,11 @@ pub(super) enum Ending {
 }
 
 /// Runs one attempt to its end. Cancel safe through `cancelled` only: dropping it loses the message until a takeover.
-pub(super) async fn attempt(message: Arc<Claimed>, kind: Arc<Kind>, cancelled: CancellationToken) -> Finished {
+pub(super) async fn attempt(
+    message: Arc<Claimed>,
+    kind: Arc<Kind>,
+    cancelled: CancellationToken,
+) -> Finished {
     let started = Instant::now();
     let started_at = Timestamp::now();
     let attempt = message.attempts.saturating_add(1);
@@ -100,9 +104,9 @@ fn refusal(message: &Claimed, kind: &Kind, attempt: u16, now: Timestamp) -> Opti
         let error = ErrorNote::new("interrupted", "Every attempt was cut off before it ended");
         return Some(Handled::from(Verdict::Dead { error }));
     }
-    let too_old = policy
-        .late_after
-        .is_some_and(|limit| message.attempts == 0 && message.accepted_at.duration_until(now).unsigned_abs() > limit);
+    let too_old = policy.late_after.is_some_and(|limit| {
+        message.attempts == 0 && message.accepted_at.duration_until(now).unsigned_abs() > limit
+    });
     let expired = message.expires_at.is_some_and(|expires| expires <= now);
     if too_old || expired {
         let mut handled = Handled::from(Verdict::Expired);
@@ -143,5 +147,8 @@ pub(super) fn panic_note(panic: &(dyn Any + Send)) -> ErrorNote {
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    ErrorNote::new("panic", format!("The handler panicked: {}", text.unwrap_or("without a text")))
+    ErrorNote::new(
+        "panic",
+        format!("The handler panicked: {}", text.unwrap_or("without a text")),
+    )
 }

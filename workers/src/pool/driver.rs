@@ -55,7 +55,10 @@ pub(super) struct House {
 pub(super) enum Command {
     Pause,
     Resume,
-    Drain { until: Instant, done: oneshot::Sender<()> },
+    Drain {
+        until: Instant,
+        done: oneshot::Sender<()>,
+    },
 }
 
 /// What a database task reports.
@@ -99,7 +102,11 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(house: Arc<House>, wakeups: Wakeups, orders: mpsc::Receiver<Command>) -> Self {
+    pub(super) fn new(
+        house: Arc<House>,
+        wakeups: Wakeups,
+        orders: mpsc::Receiver<Command>,
+    ) -> Self {
         let settings = &house.settings;
         let (finished, finished_in) = mpsc::channel(settings.slots.get());
         let (reports, reports_in) = mpsc::channel(REPORTS_MAX);
@@ -206,10 +213,13 @@ impl Driver {
 
     /// When something is to be done although nobody reports anything.
     fn next_timer(&self) -> Instant {
-        [self.partitions.next_cancel(), self.mailboxes.next_hold_end()]
-            .into_iter()
-            .flatten()
-            .fold(self.claiming.next_timer(), Instant::min)
+        [
+            self.partitions.next_cancel(),
+            self.mailboxes.next_hold_end(),
+        ]
+        .into_iter()
+        .flatten()
+        .fold(self.claiming.next_timer(), Instant::min)
     }
 
     fn is_drained(&self) -> bool {

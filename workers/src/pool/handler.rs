@@ -131,7 +131,11 @@ impl Handlers {
     ///
     /// # Errors
     /// When the kind has one already.
-    pub fn add(&mut self, kind: impl Into<String>, handler: Arc<dyn Handler>) -> Result<(), KindTaken> {
+    pub fn add(
+        &mut self,
+        kind: impl Into<String>,
+        handler: Arc<dyn Handler>,
+    ) -> Result<(), KindTaken> {
         let kind = kind.into();
         if self.0.contains_key(&kind) {
             return Err(KindTaken(kind));

@@ -48,7 +48,10 @@ impl Kinds {
                 Some((name.to_owned(), Arc::new(Kind::new(name, handler))))
             })
             .collect();
-        let unknown = Arc::new(Kind::new("unknown", Arc::new(Unknown(KindPolicy::default()))));
+        let unknown = Arc::new(Kind::new(
+            "unknown",
+            Arc::new(Unknown(KindPolicy::default())),
+        ));
         Self { known, unknown }
     }
 
@@ -77,7 +80,10 @@ impl Handler for Unknown {
     }
 
     async fn handle(&self, message: Arc<Claimed>, _run: Run) -> Handled {
-        let text = format!("No handler for the kind {:?}, version {}", message.kind, message.kind_version);
+        let text = format!(
+            "No handler for the kind {:?}, version {}",
+            message.kind, message.kind_version
+        );
         Handled::retry(ErrorNote::new("schema", text))
     }
 }

@@ -41,9 +41,18 @@ impl KindMeters {
     pub(super) fn of(kind: &str) -> Self {
         Self {
             name: kind.to_owned(),
-            ended: Outcome::ALL.into_iter().map(|outcome| EndMeters::of(kind, outcome)).collect(),
-            waited_retry: histogram(Metric::MessageWait, &[(Label::Kind, kind), (Label::Outcome, "retry")]),
-            processed: histogram(Metric::MessagingProcessDuration, &[(Label::MessagingDestinationName, kind)]),
+            ended: Outcome::ALL
+                .into_iter()
+                .map(|outcome| EndMeters::of(kind, outcome))
+                .collect(),
+            waited_retry: histogram(
+                Metric::MessageWait,
+                &[(Label::Kind, kind), (Label::Outcome, "retry")],
+            ),
+            processed: histogram(
+                Metric::MessagingProcessDuration,
+                &[(Label::MessagingDestinationName, kind)],
+            ),
             fenced: counter(Metric::FencedCompletions, &[(Label::Kind, kind)]),
         }
     }
@@ -71,7 +80,8 @@ impl Meters {
     }
 
     pub(super) fn leases_lost(&self, partitions: usize) {
-        self.leases_lost.add(u64::try_from(partitions).unwrap_or(u64::MAX));
+        self.leases_lost
+            .add(u64::try_from(partitions).unwrap_or(u64::MAX));
     }
 
     /// The end of an attempt became durable.
@@ -79,7 +89,10 @@ impl Meters {
         let meters = &finished.kind.meters;
         match error_of(verdict) {
             None => meters.processed.record(finished.took),
-            Some(error) => self.failed.of(&[&meters.name, &error.kind]).record(finished.took),
+            Some(error) => self
+                .failed
+                .of(&[&meters.name, &error.kind])
+                .record(finished.took),
         }
         match verdict.outcome() {
             None => meters.waited_retry.record(finished.message.waited),
@@ -94,8 +107,11 @@ impl Meters {
 }
 
 fn ended(meters: &KindMeters, outcome: Outcome, finished: &Finished) {
-    let Some(end) = meters.ended.iter().find(|end| end.outcome == outcome) else { return };
+    let Some(end) = meters.ended.iter().find(|end| end.outcome == outcome) else {
+        return;
+    };
     end.waited.record(finished.message.waited);
     let age = jiff::Timestamp::now().duration_since(finished.message.accepted_at);
-    end.age.record(std::time::Duration::try_from(age).unwrap_or_default());
+    end.age
+        .record(std::time::Duration::try_from(age).unwrap_or_default());
 }

@@ -73,8 +73,12 @@ impl Partitions {
                     held.phase = Phase::Leaving { until: now };
                     self.held.insert(partition, held);
                 }
-                Some(held) if !holding.keep && matches!(held.phase, Phase::Arriving | Phase::Working) => {
-                    held.phase = Phase::Leaving { until: now + self.handover };
+                Some(held)
+                    if !holding.keep && matches!(held.phase, Phase::Arriving | Phase::Working) =>
+                {
+                    held.phase = Phase::Leaving {
+                        until: now + self.handover,
+                    };
                     changes.leaving.push(partition);
                 }
                 Some(_) => {}
@@ -94,7 +98,9 @@ impl Partitions {
 
     fn drop_lost(&mut self, holdings: &Holdings, changes: &mut Changes) {
         self.held.retain(|partition, held| {
-            let still_ours = holdings.get(partition).is_some_and(|holding| holding.token == held.token);
+            let still_ours = holdings
+                .get(partition)
+                .is_some_and(|holding| holding.token == held.token);
             if !still_ours {
                 held.cancel.cancel();
                 if held.phase != Phase::Released {
@@ -133,7 +139,9 @@ impl Partitions {
 
     /// Whether the ownership under which a message was claimed still stands, so that settling it makes sense.
     pub(super) fn owns(&self, partition: Partition, token: Token) -> bool {
-        self.held.get(&partition).is_some_and(|held| held.token == token)
+        self.held
+            .get(&partition)
+            .is_some_and(|held| held.token == token)
     }
 
     /// Notes that an attempt begins; returns what will cancel it.

@@ -23,7 +23,11 @@ pub struct PoolSettings {
     /// Settlements with effects of their own, each a transaction, at the same time.
     pub settle_effects_max: NonZeroUsize,
     /// The net under the wake-ups: how often to look for messages nobody told us of (law L13).
-    #[validate(range(min = 100, max = 60_000, message = "must lie between 100 and 60000 milliseconds"))]
+    #[validate(range(
+        min = 100,
+        max = 60_000,
+        message = "must lie between 100 and 60000 milliseconds"
+    ))]
     pub sweep_ms: u64,
     /// How long a partition that is handed over may take to finish what runs (law L14).
     #[validate(range(max = 60_000, message = "must be at most 60000 milliseconds"))]

@@ -31,7 +31,13 @@ impl Teller {
     }
 
     /// Keeps the tale of an attempt if it failed, was slow, was refused or belongs to the sample.
-    pub(super) fn tell(&self, finished: &mut Finished, verdict: &Verdict, settled: Settled, time: SettleTime) {
+    pub(super) fn tell(
+        &self,
+        finished: &mut Finished,
+        verdict: &Verdict,
+        settled: Settled,
+        time: SettleTime,
+    ) {
         let sampled = finished.message.trace.sampled;
         let worth_it = settled == Settled::Stale || self.keep.keeps(&finished.spans, sampled);
         if !worth_it {
@@ -48,7 +54,12 @@ impl Teller {
     }
 }
 
-fn settle_span(finished: &Finished, verdict: &Verdict, settled: Settled, time: SettleTime) -> Option<SpanRecord> {
+fn settle_span(
+    finished: &Finished,
+    verdict: &Verdict,
+    settled: Settled,
+    time: SettleTime,
+) -> Option<SpanRecord> {
     let process = finished.process?;
     let context = process.child();
     let mut span = SpanRecord {
@@ -71,7 +82,8 @@ fn settle_span(finished: &Finished, verdict: &Verdict, settled: Settled, time: S
     span.set("messaging.batch.message_count", time.batch);
     if settled == Settled::Stale {
         span.set("error.type", "fenced");
-        span.status = SpanStatus::Error(Cow::Borrowed("Another worker owns the partition").into_owned());
+        span.status =
+            SpanStatus::Error(Cow::Borrowed("Another worker owns the partition").into_owned());
     }
     Some(span)
 }

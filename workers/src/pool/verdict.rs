@@ -9,7 +9,12 @@ use sallyport_queue::{ErrorNote, Verdict};
 use super::KindPolicy;
 
 /// Turns what a handler said into what is settled: a retry waits at least its backoff, and the last one is the end.
-pub(super) fn conclude<R: Rng + ?Sized>(said: Verdict, policy: &KindPolicy, attempt: u16, rng: &mut R) -> Verdict {
+pub(super) fn conclude<R: Rng + ?Sized>(
+    said: Verdict,
+    policy: &KindPolicy,
+    attempt: u16,
+    rng: &mut R,
+) -> Verdict {
     match said {
         Verdict::Retry { error, .. } if attempt >= policy.attempts_max => Verdict::Dead { error },
         Verdict::Retry { after, error } => Verdict::Retry {
@@ -63,7 +68,9 @@ pub(super) fn word(verdict: &Verdict) -> &'static str {
         | Verdict::Cancelled { .. }
         | Verdict::Expired
         | Verdict::Erased
-        | Verdict::Dead { .. } => verdict.outcome().map_or("done", sallyport_queue::Outcome::as_str),
+        | Verdict::Dead { .. } => verdict
+            .outcome()
+            .map_or("done", sallyport_queue::Outcome::as_str),
     }
 }
 
@@ -79,7 +86,12 @@ mod tests {
             after,
             error: ErrorNote::new("provider", "no answer"),
         };
-        conclude(said, &KindPolicy::default(), attempt, &mut StdRng::seed_from_u64(1))
+        conclude(
+            said,
+            &KindPolicy::default(),
+            attempt,
+            &mut StdRng::seed_from_u64(1),
+        )
     }
 
     #[test]
@@ -101,9 +113,16 @@ mod tests {
 
     #[test]
     fn a_snooze_is_no_attempt_and_never_ends_a_message() {
-        let snooze = Verdict::Snooze { for_: Duration::from_secs(1) };
+        let snooze = Verdict::Snooze {
+            for_: Duration::from_secs(1),
+        };
 
-        let settled = conclude(snooze.clone(), &KindPolicy::default(), 99, &mut StdRng::seed_from_u64(1));
+        let settled = conclude(
+            snooze.clone(),
+            &KindPolicy::default(),
+            99,
+            &mut StdRng::seed_from_u64(1),
+        );
 
         assert_eq!(settled, snooze);
     }

@@ -20,12 +20,16 @@ const SHORT_DESCRIPTION_MAX: usize = 120;
 /// Publishes menus and descriptions in every language of the app. Bears repetition.
 pub(super) async fn publish(bot: &Bot) -> Result<(), CallError> {
     for language in bot.app.words().languages() {
-        let Some(code) = menu_language(language) else { continue };
+        let Some(code) = menu_language(language) else {
+            continue;
+        };
         for (scope, kind) in [
             (BotCommandScope::AllPrivateChats, ChatKind::Private),
             (BotCommandScope::AllGroupChats, ChatKind::Group),
         ] {
-            bot.api.set_commands(commands(bot, language, kind), scope, code).await?;
+            bot.api
+                .set_commands(commands(bot, language, kind), scope, code)
+                .await?;
         }
         let words = bot.app.words();
         if words.has(DESCRIPTION) {
@@ -33,7 +37,10 @@ pub(super) async fn publish(bot: &Bot) -> Result<(), CallError> {
             bot.api.set_description(&text, code).await?;
         }
         if words.has(SHORT_DESCRIPTION) {
-            let text = first(&words.get(language, SHORT_DESCRIPTION, &[]), SHORT_DESCRIPTION_MAX);
+            let text = first(
+                &words.get(language, SHORT_DESCRIPTION, &[]),
+                SHORT_DESCRIPTION_MAX,
+            );
             bot.api.set_short_description(&text, code).await?;
         }
     }
@@ -41,7 +48,10 @@ pub(super) async fn publish(bot: &Bot) -> Result<(), CallError> {
 }
 
 /// The language code of a menu. English is everybody's who has no menu of their own; the pseudo-locale is for tests.
-#[expect(clippy::option_option, reason = "no menu, everybody's menu, one language's menu")]
+#[expect(
+    clippy::option_option,
+    reason = "no menu, everybody's menu, one language's menu"
+)]
 fn menu_language(language: Language) -> Option<Option<&'static str>> {
     match language {
         Language::English => Some(None),

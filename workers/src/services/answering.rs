@@ -39,9 +39,15 @@ pub(super) struct StreamedAnswer {
 }
 
 impl StreamedAnswer {
-    pub(super) async fn open(services: &AttemptServices, slot: AnswerSlot) -> Result<Self, Failure> {
+    pub(super) async fn open(
+        services: &AttemptServices,
+        slot: AnswerSlot,
+    ) -> Result<Self, Failure> {
         let chat = number(&slot.place.chat.0)?;
-        let name = AnswerName { app: slot.app.to_owned(), slot: slot.slot.clone() };
+        let name = AnswerName {
+            app: slot.app.to_owned(),
+            slot: slot.slot.clone(),
+        };
         let shown = services
             .shared
             .answers
@@ -66,7 +72,11 @@ impl StreamedAnswer {
     }
 
     fn draft(&self) -> Draft<'_> {
-        Draft { bot: &self.bot, message: &self.message, to_group: self.to_group }
+        Draft {
+            bot: &self.bot,
+            message: &self.message,
+            to_group: self.to_group,
+        }
     }
 
     fn say(&self, reply: Reply) -> Say {
@@ -82,11 +92,17 @@ impl StreamedAnswer {
     /// Queues the first message, once for this answer however often the attempt is repeated.
     async fn begin(&self, markdown: &str) -> Result<(), Failure> {
         let say = self.say(Reply::markdown(markdown));
-        let mut first = self.draft().answer(say, Vec::new(), Form::AnswerBegins, self.name.clone())?;
+        let mut first =
+            self.draft()
+                .answer(say, Vec::new(), Form::AnswerBegins, self.name.clone())?;
         first.source = format!("answers:{}", self.bot.name);
-        first.delivery_id = Some(format!("{}:{}:{}", self.chat, self.name.app, self.name.slot));
+        first.delivery_id = Some(format!(
+            "{}:{}:{}",
+            self.chat, self.name.app, self.name.slot
+        ));
         self.shared.intake.accept(first).await.map_err(|error| {
-            Failure::passing("queue", "The answer's first message could not be queued").caused_by(error)
+            Failure::passing("queue", "The answer's first message could not be queued")
+                .caused_by(error)
         })?;
         Ok(())
     }
@@ -96,12 +112,21 @@ impl StreamedAnswer {
         let preview = Preview {
             answers: Arc::clone(&self.shared.answers),
             bot: Arc::clone(&self.bot),
-            spot: Spot { bot: self.bot.name.clone(), chat: self.chat, name: self.name.clone() },
+            spot: Spot {
+                bot: self.bot.name.clone(),
+                chat: self.chat,
+                name: self.name.clone(),
+            },
             to_group: self.to_group,
-            every: if self.to_group { self.shared.preview_group } else { self.shared.preview_private },
+            every: if self.to_group {
+                self.shared.preview_group
+            } else {
+                self.shared.preview_private
+            },
             typing: self.typing.clone(),
         };
-        self.previews.spawn(trace::carry(preview.run(shown, self.stop_previews.clone())));
+        self.previews
+            .spawn(trace::carry(preview.run(shown, self.stop_previews.clone())));
         latest
     }
 }
@@ -130,7 +155,9 @@ impl AnswerSink for StreamedAnswer {
     fn finish(self: Box<Self>, reply: Reply) {
         let say = self.say(reply);
         let buttons: Vec<Vec<NewButton>> = super::buttons_of(&say);
-        let made = self.draft().answer(say, buttons.clone(), Form::AnswerIs, self.name.clone());
+        let made = self
+            .draft()
+            .answer(say, buttons.clone(), Form::AnswerIs, self.name.clone());
         let mut collected = self.collected.lock();
         collected.buttons.extend(buttons.into_iter().flatten());
         match made {

@@ -13,7 +13,9 @@ pub(super) async fn ask(models: &Models, prompt: Prompt) -> Result<ModelStream, 
     let mut answer = client.stream(wire(prompt));
     let first = match answer.next().await {
         Some(Ok(Delta::Text(text))) => text,
-        Some(Ok(Delta::Finished(_))) | None => return Err(ModelError::Unavailable { retry_after: None }),
+        Some(Ok(Delta::Finished(_))) | None => {
+            return Err(ModelError::Unavailable { retry_after: None });
+        }
         Some(Err(error)) => return Err(before_the_answer(&error)),
     };
     let rest = answer.filter_map(|item| async move {
@@ -37,8 +39,11 @@ fn wire(prompt: Prompt) -> WirePrompt {
         },
         text,
     };
-    let mut turns: Vec<Turn> =
-        prompt.turns.into_iter().map(|said| turn(said.speaker, said.text)).collect();
+    let mut turns: Vec<Turn> = prompt
+        .turns
+        .into_iter()
+        .map(|said| turn(said.speaker, said.text))
+        .collect();
     turns.push(turn(Speaker::Person, prompt.question));
     WirePrompt {
         alias: prompt.model.alias().to_owned(),
@@ -51,6 +56,8 @@ fn wire(prompt: Prompt) -> WirePrompt {
 fn before_the_answer(error: &sallyport_ai::ModelError) -> ModelError {
     match error.whose_fault() {
         Fault::Caller => ModelError::Refused,
-        Fault::Ours | Fault::Provider => ModelError::Unavailable { retry_after: error.retry_after() },
+        Fault::Ours | Fault::Provider => ModelError::Unavailable {
+            retry_after: error.retry_after(),
+        },
     }
 }

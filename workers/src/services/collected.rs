@@ -57,9 +57,15 @@ pub(crate) struct Draft<'a> {
 
 impl Draft<'_> {
     /// A reply.
-    pub(crate) fn say(&self, say: Say, buttons: Vec<Vec<NewButton>>) -> Result<NewMessage, Failure> {
+    pub(crate) fn say(
+        &self,
+        say: Say,
+        buttons: Vec<Vec<NewButton>>,
+    ) -> Result<NewMessage, Failure> {
         let form = match &say.replaces {
-            Some(message) => Form::Edit { message: number(&message.0)? },
+            Some(message) => Form::Edit {
+                message: number(&message.0)?,
+            },
             None => Form::New,
         };
         self.outbound(say, buttons, form)
@@ -87,7 +93,11 @@ impl Draft<'_> {
             chat: number(&say.chat.0)?,
             to_group: self.to_group,
             topic: say.topic.as_deref().map(number).transpose()?,
-            quote: say.quote.as_ref().map(|quote| number(&quote.0)).transpose()?,
+            quote: say
+                .quote
+                .as_ref()
+                .map(|quote| number(&quote.0))
+                .transpose()?,
             text: say.reply.text.clone(),
             buttons: labels
                 .zip(buttons)

@@ -6,14 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sallyport_kit::{App, Button, Command, Context, Ended, Failure, Language, Outcome, Reply, Role, Texts};
+use sallyport_kit::{
+    App, Button, Command, Context, Ended, Failure, Language, Outcome, Reply, Role, Texts,
+};
 use sallyport_postgres::testing::TestDatabase;
 use sallyport_postgres::{AppMigration, Pools, migrate_app};
 use sallyport_queue::membership::{self, Membership};
 use sallyport_queue::ownership::WorkerId;
 use sallyport_queue::{Intake, Key, NewMessage, PayloadFormat, Priority, Queue};
 use sallyport_recorder::Recorder;
-use sallyport_telemetry::trace::{KeepPolicy, SpanContext, Sinks};
+use sallyport_telemetry::trace::{KeepPolicy, Sinks, SpanContext};
 use sallyport_telemetry::{Health, Identity};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -49,9 +51,13 @@ impl House {
             .iter()
             .map(|step| (step.version, step.name, step.sql))
             .collect();
-        migrate_app(database.url(), "kit", &migrations).await.unwrap();
+        migrate_app(database.url(), "kit", &migrations)
+            .await
+            .unwrap();
         let owner = database.owner().await;
-        let queue = Queue::open(database.pools(), sallyport_queue::Settings::default()).await.unwrap();
+        let queue = Queue::open(database.pools(), sallyport_queue::Settings::default())
+            .await
+            .unwrap();
         Self {
             owner,
             telegram: Telegram::open().await,
@@ -79,23 +85,39 @@ impl House {
     }
 
     pub(super) async fn workers(&self) -> WorkersHandle {
-        self.start(vec![self.bot("ops", "1:x"), self.bot("tarot", "2:y")]).await.unwrap()
+        self.start(vec![self.bot("ops", "1:x"), self.bot("tarot", "2:y")])
+            .await
+            .unwrap()
     }
 
     /// Another process, as far as the database can see.
     pub(super) async fn start(&self, bots: Vec<BotSettings>) -> Result<WorkersHandle, StartError> {
         static WORKER: AtomicUsize = AtomicUsize::new(0);
-        let settings = Settings { bots, preview_private_ms: 500, still_trying_after_ms: 1_000, ..Settings::default() };
+        let settings = Settings {
+            bots,
+            preview_private_ms: 500,
+            still_trying_after_ms: 1_000,
+            ..Settings::default()
+        };
         let pools: Pools = self.database.pools();
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let queue = Queue::open(pools.clone(), sallyport_queue::Settings::default()).await.unwrap();
+        let queue = Queue::open(pools.clone(), sallyport_queue::Settings::default())
+            .await
+            .unwrap();
         let me = WorkerId::new(&format!("w{}", WORKER.fetch_add(1, Ordering::Relaxed)));
         let lease = membership::Settings { lease_ms: 1_000 };
         let membership = Membership::join(&pools, &lease, me).await.unwrap();
-        let keep = KeepPolicy { ratio: 1.0, slow_ms: 60_000 };
-        let recorder =
-            Recorder::start(&pools, &sallyport_recorder::Settings::default(), &tasks, &stop);
+        let keep = KeepPolicy {
+            ratio: 1.0,
+            slow_ms: 60_000,
+        };
+        let recorder = Recorder::start(
+            &pools,
+            &sallyport_recorder::Settings::default(),
+            &tasks,
+            &stop,
+        );
         let parts = Parts {
             pools,
             queue,
@@ -154,11 +176,17 @@ impl House {
     }
 
     pub(super) async fn shows(&self, chat: i64, wanted: impl Fn(&[String]) -> bool) {
-        wait_until("the chat shows what it should", async || wanted(&self.telegram.shown(chat))).await;
+        wait_until("the chat shows what it should", async || {
+            wanted(&self.telegram.shown(chat))
+        })
+        .await;
     }
 
     pub(super) async fn is_idle(&self) {
-        wait_until("the queue is empty", async || self.count("queue", "true").await == 0).await;
+        wait_until("the queue is empty", async || {
+            self.count("queue", "true").await == 0
+        })
+        .await;
     }
 }
 
@@ -166,7 +194,11 @@ const WORDS: &str = "about-echo = Says it again\nabout-long = Says much\nabout-s
 
 fn probe() -> App {
     let texts = Texts::new(&[(Language::English, WORDS)]).unwrap();
-    App::new("probe", texts).command(Echo).command(Long).command(Stream(AtomicUsize::new(0))).command(Break)
+    App::new("probe", texts)
+        .command(Echo)
+        .command(Long)
+        .command(Stream(AtomicUsize::new(0)))
+        .command(Break)
         .command(Flaky(AtomicUsize::new(0)))
         .command(AskBack)
         .button(Chosen)

@@ -61,10 +61,16 @@ impl Telegram {
         let world = Arc::new(World::default());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let app = Router::new().fallback(answer).with_state(Arc::clone(&world));
+        let app = Router::new()
+            .fallback(answer)
+            .with_state(Arc::clone(&world));
         let mut server = JoinSet::new();
         server.spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { world, address, _server: server }
+        Self {
+            world,
+            address,
+            _server: server,
+        }
     }
 
     pub(super) fn plant(&self, planted: Planted) {
@@ -82,13 +88,23 @@ impl Telegram {
 
     pub(super) fn calls(&self, method: &str) -> Vec<Call> {
         let calls = self.world.calls.lock();
-        calls.iter().filter(|call| call.method == method).cloned().collect()
+        calls
+            .iter()
+            .filter(|call| call.method == method)
+            .cloned()
+            .collect()
     }
 
     /// The texts that a chat shows, oldest first, edits applied.
     pub(super) fn shown(&self, chat: i64) -> Vec<String> {
         let mut shown: Vec<(i32, String)> = Vec::new();
-        for call in self.world.calls.lock().iter().filter(|call| call.body["chat_id"] == chat) {
+        for call in self
+            .world
+            .calls
+            .lock()
+            .iter()
+            .filter(|call| call.body["chat_id"] == chat)
+        {
             let text = call.body["text"].as_str().unwrap_or_default().to_owned();
             match call.made {
                 Some(message) => shown.push((message, text)),
@@ -113,7 +129,8 @@ async fn answer(State(world): State<Arc<World>>, uri: Uri, body: Bytes) -> Respo
         let status = StatusCode::from_u16(*status).unwrap();
         return (status, answer.to_string()).into_response();
     }
-    let made = (method == "sendMessage").then(|| world.last_message.fetch_add(1, Ordering::SeqCst) + 1);
+    let made =
+        (method == "sendMessage").then(|| world.last_message.fetch_add(1, Ordering::SeqCst) + 1);
     world.calls.lock().push(Call {
         bot: bot.to_owned(),
         method: method.to_owned(),
@@ -127,10 +144,14 @@ async fn answer(State(world): State<Arc<World>>, uri: Uri, body: Bytes) -> Respo
         "sendMessage" => json!({"message_id": made}),
         "getMe" => json!({"id": 1, "is_bot": true, "first_name": "Bot", "username": "probe_bot"}),
         "getUpdates" => updates(&world, &body).await,
-        "getWebhookInfo" => json!({"url": *world.webhook.lock(), "has_custom_certificate": false, "pending_update_count": 0}),
+        "getWebhookInfo" => {
+            json!({"url": *world.webhook.lock(), "has_custom_certificate": false, "pending_update_count": 0})
+        }
         _ => json!(true),
     };
-    json!({"ok": true, "result": result}).to_string().into_response()
+    json!({"ok": true, "result": result})
+        .to_string()
+        .into_response()
 }
 
 fn planted(world: &World, method: &str, body: &Value) -> Option<Answer> {
@@ -148,7 +169,10 @@ fn planted(world: &World, method: &str, body: &Value) -> Option<Answer> {
 /// What waits from the offset on; what lies before it is confirmed and gone.
 async fn updates(world: &World, body: &Value) -> Value {
     if let Some(offset) = body["offset"].as_i64() {
-        world.updates.lock().retain(|update| update["update_id"].as_i64() >= Some(offset));
+        world
+            .updates
+            .lock()
+            .retain(|update| update["update_id"].as_i64() >= Some(offset));
     }
     let waiting: Vec<Value> = world.updates.lock().iter().cloned().collect();
     if waiting.is_empty() {

@@ -55,8 +55,10 @@ fn a_reply_to_us_knows_that_it_is_one() {
 #[test]
 fn an_anonymous_administrator_and_a_channel_are_told_apart() {
     let group = json!({"id": -100, "type": "supergroup", "title": "G"});
-    let admin = heard(&message(json!({"text": "x", "chat": group, "sender_chat": group,
-        "from": {"id": 1_087_968_824, "is_bot": true, "first_name": "Group"}})));
+    let admin = heard(&message(
+        json!({"text": "x", "chat": group, "sender_chat": group,
+        "from": {"id": 1_087_968_824, "is_bot": true, "first_name": "Group"}}),
+    ));
     let channel = heard(&message(json!({"text": "x", "chat": group,
         "sender_chat": {"id": -200, "type": "channel", "title": "C"},
         "from": {"id": 136_817_688, "is_bot": true, "first_name": "Channel"}})));
@@ -74,7 +76,10 @@ fn a_photo_of_an_album_names_its_album() {
         panic!("not a file")
     };
     assert_eq!(attachment.album.as_deref(), Some("A"));
-    assert_eq!((attachment.media, attachment.bytes), (MediaKind::Photo, Some(9)));
+    assert_eq!(
+        (attachment.media, attachment.bytes),
+        (MediaKind::Photo, Some(9))
+    );
 }
 
 #[test]
@@ -87,7 +92,10 @@ fn a_pressed_button_carries_its_data() {
 
     assert_eq!(
         heard.act,
-        Act::Press { press: "99".to_owned(), data: "b:abc".to_owned() }
+        Act::Press {
+            press: "99".to_owned(),
+            data: "b:abc".to_owned()
+        }
     );
 }
 
@@ -105,6 +113,9 @@ fn what_nobody_handles_is_nothing_and_never_an_error() {
         json!({"update_id": 3, "something_new": {"a": 1}}),
         json!({"update_id": 4}),
     ] {
-        assert!(matches!(meaning(&update), Meaning::Nothing { .. }), "{update}");
+        assert!(
+            matches!(meaning(&update), Meaning::Nothing { .. }),
+            "{update}"
+        );
     }
 }

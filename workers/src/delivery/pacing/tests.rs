@@ -7,7 +7,11 @@ use proptest::prelude::*;
 use super::{Pacer, Pacing, Step, Turn};
 
 fn private(chat: i64) -> Step {
-    Step { chat, to_group: false, bulk: false }
+    Step {
+        chat,
+        to_group: false,
+        bulk: false,
+    }
 }
 
 #[test]
@@ -43,9 +47,15 @@ fn a_flood_answer_blocks_its_chat_even_on_an_own_server() {
     pacer.told_to_wait(7, false, Duration::from_secs(5), now);
     pacer.told_to_wait(7, false, Duration::from_secs(1), now);
 
-    assert_eq!(pacer.ask(private(7), now), Turn::Wait(Duration::from_secs(5)));
+    assert_eq!(
+        pacer.ask(private(7), now),
+        Turn::Wait(Duration::from_secs(5))
+    );
     assert_eq!(pacer.ask(private(8), now), Turn::Go);
-    assert_eq!(pacer.ask(private(7), now + Duration::from_secs(5)), Turn::Go);
+    assert_eq!(
+        pacer.ask(private(7), now + Duration::from_secs(5)),
+        Turn::Go
+    );
 }
 
 #[test]
@@ -62,7 +72,15 @@ fn bulk_sendings_share_thirty_a_second() {
     let now = Instant::now();
 
     let gone = (0..100)
-        .filter(|chat| pacer.ask(Step { bulk: true, ..private(*chat) }, now) == Turn::Go)
+        .filter(|chat| {
+            pacer.ask(
+                Step {
+                    bulk: true,
+                    ..private(*chat)
+                },
+                now,
+            ) == Turn::Go
+        })
         .count();
 
     assert_eq!(gone, 30);

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use sallyport_queue::mailboxes::{Entry, Offer};
 use sallyport_queue::{
-    ClaimRef, ClaimRequest, Claimed, Key, MessageId, Partition, PartitionClaim, PartitionSet, Promoted, StoreError, Token,
+    ClaimRef, ClaimRequest, Claimed, Key, MessageId, Partition, PartitionClaim, PartitionSet,
+    Promoted, StoreError, Token,
 };
 
 use super::{Driver, House, Report};
@@ -87,7 +88,10 @@ impl Claiming {
 
     pub(super) fn promoted(&mut self, promoted: Promoted, now: Instant) {
         self.promoting = false;
-        let wait = promoted.next_due.unwrap_or(PROMOTE_EVERY).clamp(PROMOTE_PAUSE, PROMOTE_EVERY);
+        let wait = promoted
+            .next_due
+            .unwrap_or(PROMOTE_EVERY)
+            .clamp(PROMOTE_PAUSE, PROMOTE_EVERY);
         self.promote_at = now + wait;
         if promoted.promoted > 0 {
             self.wanted = PartitionSet::ALL;
@@ -201,7 +205,9 @@ impl Driver {
         match outcome.messages {
             Ok(messages) => {
                 self.claiming.want_more(&outcome.asked, &messages);
-                messages.into_iter().for_each(|message| self.take_message(message));
+                messages
+                    .into_iter()
+                    .for_each(|message| self.take_message(message));
             }
             Err(_told_by_the_store) => {
                 self.claiming.woken(outcome.asked.partitions);
@@ -233,7 +239,11 @@ impl Driver {
         if self.claiming.promoting || self.claiming.promote_at > now {
             return;
         }
-        let partitions: Vec<Partition> = self.partitions.claimable().map(|(partition, _)| partition).collect();
+        let partitions: Vec<Partition> = self
+            .partitions
+            .claimable()
+            .map(|(partition, _)| partition)
+            .collect();
         if partitions.is_empty() {
             self.claiming.promote_at = now + PROMOTE_EVERY;
             return;
@@ -262,8 +272,15 @@ fn share_of(room: usize, partitions: usize) -> u16 {
 
 async fn carry_out(house: Arc<House>, order: Order) -> Report {
     let asked = Asked {
-        partitions: order.partitions.iter().map(|claim| claim.partition).collect(),
-        each: order.partitions.first().map_or(0, |claim| claim.messages_max),
+        partitions: order
+            .partitions
+            .iter()
+            .map(|claim| claim.partition)
+            .collect(),
+        each: order
+            .partitions
+            .first()
+            .map_or(0, |claim| claim.messages_max),
         total_max: order.total_max,
     };
     if !order.give_back.is_empty()

@@ -67,7 +67,8 @@ impl Driver {
         }
         for held in found.held {
             let until = held.remaining.map(|remaining| now + remaining);
-            self.mailboxes.hold(&held.key, held.partition, held.head, until);
+            self.mailboxes
+                .hold(&held.key, held.partition, held.head, until);
         }
     }
 
@@ -93,16 +94,22 @@ impl Driver {
 
 async fn take_over(house: Arc<House>, partitions: Vec<(Partition, Token)>) -> Report {
     let found = loop {
-        match house.store.take_over(&partitions, &house.kinds.sends()).await {
+        match house
+            .store
+            .take_over(&partitions, &house.kinds.sends())
+            .await
+        {
             Ok(found) => break Some(found),
             Err(error) => {
                 events::take_over_failed(partitions.len(), &error);
             }
         }
         let holdings = house.membership.holdings();
-        let still_ours = partitions
-            .iter()
-            .any(|(partition, token)| holdings.get(partition).is_some_and(|holding| holding.token == *token));
+        let still_ours = partitions.iter().any(|(partition, token)| {
+            holdings
+                .get(partition)
+                .is_some_and(|holding| holding.token == *token)
+        });
         if !still_ours || house.stop.is_cancelled() {
             break None;
         }
@@ -123,7 +130,9 @@ impl Driver {
         if lifted.is_empty() {
             return;
         }
-        lifted.iter().for_each(|(partition, _)| self.claiming.want(*partition));
+        lifted
+            .iter()
+            .for_each(|(partition, _)| self.claiming.want(*partition));
         let house = Arc::clone(&self.house);
         self.house.tasks.spawn(async move {
             // A hold that stays in the rows has run out there too: at worst a takeover looks at it once more.

@@ -9,10 +9,10 @@ use sallyport_queue::{Claimed, ErrorNote, HoldChange, NewMessage, Settlement, Ve
 
 use super::Driver;
 use super::settling::Pending;
-use crate::pool::{Handled, events};
 use crate::pool::attempt::{Ending, Finished, attempt, panic_note};
 use crate::pool::kinds::Kind;
 use crate::pool::verdict::{comes_back_in, conclude};
+use crate::pool::{Handled, events};
 
 impl Driver {
     /// Starts the next messages while there are free slots.
@@ -62,7 +62,12 @@ impl Driver {
             mut outgoing,
             effects,
         } = handled;
-        let verdict = conclude(verdict, finished.kind.policy(), finished.attempt, &mut rand::rng());
+        let verdict = conclude(
+            verdict,
+            finished.kind.policy(),
+            finished.attempt,
+            &mut rand::rng(),
+        );
         if let Verdict::Dead { error } = &verdict {
             outgoing.extend(last_words(&finished.kind, &finished.message, error));
         }
@@ -91,14 +96,17 @@ impl Driver {
         let (key, id) = (&finished.message.key, finished.message.id);
         let fate = match comes_back_in(verdict) {
             None => Fate::Ended,
-            Some(back_in) => self
-                .mailboxes
-                .fate_of_head(key, id, finished.kind.policy().head, now, back_in),
+            Some(back_in) => {
+                self.mailboxes
+                    .fate_of_head(key, id, finished.kind.policy().head, now, back_in)
+            }
         };
         let hold = match fate {
             Fate::HeldUntil(until) => HoldChange::Until(until.saturating_duration_since(now)),
             Fate::Parked => HoldChange::Park,
-            Fate::Ended | Fate::SteppedOver if self.mailboxes.is_held_for(key, id) => HoldChange::Lift,
+            Fate::Ended | Fate::SteppedOver if self.mailboxes.is_held_for(key, id) => {
+                HoldChange::Lift
+            }
             Fate::Ended | Fate::SteppedOver => HoldChange::Keep,
         };
         (fate, hold)

@@ -100,7 +100,9 @@ impl Driver {
             }
             Settled::Stale => {}
         }
-        self.house.tale.tell(&mut end.finished, &end.verdict, end.settled, time);
+        self.house
+            .tale
+            .tell(&mut end.finished, &end.verdict, end.settled, time);
     }
 }
 
@@ -188,7 +190,7 @@ async fn settle_alone(house: Arc<House>, pending: Pending, effects: Effects) -> 
                 finished,
                 fate,
                 verdict: settlement.verdict,
-                    settled,
+                settled,
             };
             Report::Settled(Batch {
                 settled: vec![end],

@@ -90,8 +90,14 @@ fn a_partition_that_came_back_under_a_new_token_is_lost_and_gained() {
     let changes = partitions.update(&holding(SECOND, true), Instant::now());
     partitions.end(ONE, FIRST);
 
-    assert_eq!((changes.lost, changes.gained), (vec![ONE], vec![(ONE, SECOND)]));
-    assert!(!partitions.arrived(ONE, FIRST), "the old takeover does not open the new ownership");
+    assert_eq!(
+        (changes.lost, changes.gained),
+        (vec![ONE], vec![(ONE, SECOND)])
+    );
+    assert!(
+        !partitions.arrived(ONE, FIRST),
+        "the old takeover does not open the new ownership"
+    );
 }
 
 #[test]

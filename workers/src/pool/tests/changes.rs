@@ -19,7 +19,8 @@ const STEAL: &str = "WITH held AS (SELECT partition FROM leases WHERE owner IS N
      FROM held WHERE leases.partition = held.partition";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_ownership_changes_leave_one_effect_per_message_and_every_stale_settlement_refused() {
+async fn a_hundred_ownership_changes_leave_one_effect_per_message_and_every_stale_settlement_refused()
+ {
     let house = Arc::new(House::build().await);
     house
         .owner
@@ -47,21 +48,33 @@ async fn a_hundred_ownership_changes_leave_one_effect_per_message_and_every_stal
     let pine = house.pool("pine", &bot).await;
     let oak = house.pool("oak", &bot).await;
     wait_until("both own something", async || {
-        house.count("leases", "owner = 'pine'").await == 128 && house.count("leases", "owner = 'oak'").await == 128
+        house.count("leases", "owner = 'pine'").await == 128
+            && house.count("leases", "owner = 'oak'").await == 128
     })
     .await;
 
     for round in 0..CHANGES {
         change.send_replace(round * 2);
         let before = bot.runs.load(Ordering::Relaxed);
-        house.enqueue((0..PER_CHANGE).map(|number| format!("in:test:{round}:{number}"))).await;
-        wait_until("one of them runs", async || bot.runs.load(Ordering::Relaxed) > before).await;
+        house
+            .enqueue((0..PER_CHANGE).map(|number| format!("in:test:{round}:{number}")))
+            .await;
+        wait_until("one of them runs", async || {
+            bot.runs.load(Ordering::Relaxed) > before
+        })
+        .await;
         // The thief may meet both workers' own lease statements and be told to give way.
-        wait_until("the leases are stolen", async || house.owner.execute(STEAL, &[]).await.is_ok()).await;
+        wait_until("the leases are stolen", async || {
+            house.owner.execute(STEAL, &[]).await.is_ok()
+        })
+        .await;
         change.send_replace(round * 2 + 1);
     }
 
-    wait_until("everything ends", async || house.count("queue", "true").await == 0).await;
+    wait_until("everything ends", async || {
+        house.count("queue", "true").await == 0
+    })
+    .await;
     assert_every_message_ended_once(&house).await;
     assert!(refused(&house) > 0, "nothing stale was ever refused");
     pine.drain(Duration::from_secs(2)).await;
@@ -73,7 +86,10 @@ async fn assert_every_message_ended_once(house: &House) {
     assert_eq!(house.count("endings", "outcome = 'done'").await, all);
     let twice = "message_id IN (SELECT message_id FROM endings GROUP BY 1 HAVING count(*) > 1)";
     assert_eq!(house.count("endings", twice).await, 0);
-    assert_eq!(house.count("effects", "true").await, house.count("messages", "id % 2 = 0").await);
+    assert_eq!(
+        house.count("effects", "true").await,
+        house.count("messages", "id % 2 = 0").await
+    );
     let doubled = "message_id IN (SELECT message_id FROM effects GROUP BY 1 HAVING count(*) > 1)";
     assert_eq!(house.count("effects", doubled).await, 0);
 }

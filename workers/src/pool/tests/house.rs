@@ -16,7 +16,8 @@ use sallyport_queue::membership::{self, Membership};
 use sallyport_queue::ownership::WorkerId;
 use sallyport_queue::retry::Backoff;
 use sallyport_queue::{
-    Claimed, Effects, ErrorNote, Key, MessageId, NewMessage, PayloadFormat, Priority, Queue, Settings,
+    Claimed, Effects, ErrorNote, Key, MessageId, NewMessage, PayloadFormat, Priority, Queue,
+    Settings,
 };
 use sallyport_telemetry::trace::{KeepPolicy, SpanContext, SpanRecord, SpanSink};
 
@@ -92,7 +93,9 @@ impl House {
     pub(super) async fn build() -> Self {
         let database = TestDatabase::create().await;
         let owner = database.owner().await;
-        let feeder = Queue::open(database.pools(), Settings::default()).await.unwrap();
+        let feeder = Queue::open(database.pools(), Settings::default())
+            .await
+            .unwrap();
         Self {
             database,
             owner,
@@ -104,15 +107,33 @@ impl House {
     /// Another process, as far as the database can see: pools, queue, heartbeat and pool of its own.
     pub(super) async fn pool(&self, name: &str, bot: &Arc<Bot>) -> PoolHandle {
         let pools: Pools = self.database.pools();
-        let queue = Queue::open(pools.clone(), Settings::default()).await.unwrap();
+        let queue = Queue::open(pools.clone(), Settings::default())
+            .await
+            .unwrap();
         let lease = membership::Settings { lease_ms: 1_000 };
-        let membership = Membership::join(&pools, &lease, WorkerId::new(name)).await.unwrap();
+        let membership = Membership::join(&pools, &lease, WorkerId::new(name))
+            .await
+            .unwrap();
         let mut handlers = Handlers::default();
-        handlers.add(KIND, Arc::clone(bot) as Arc<dyn Handler>).unwrap();
-        handlers.add(NOTICE, Arc::clone(bot) as Arc<dyn Handler>).unwrap();
+        handlers
+            .add(KIND, Arc::clone(bot) as Arc<dyn Handler>)
+            .unwrap();
+        handlers
+            .add(NOTICE, Arc::clone(bot) as Arc<dyn Handler>)
+            .unwrap();
         let sink = Arc::new(Tales(Arc::clone(&self.tales)));
-        let keep = KeepPolicy { ratio: 0.0, slow_ms: 60_000 };
-        Pool::start(&queue, Arc::new(membership), &handlers, &PoolSettings::default(), sink, keep)
+        let keep = KeepPolicy {
+            ratio: 0.0,
+            slow_ms: 60_000,
+        };
+        Pool::start(
+            &queue,
+            Arc::new(membership),
+            &handlers,
+            &PoolSettings::default(),
+            sink,
+            keep,
+        )
     }
 
     /// Puts one message per key on the queue; its payload is its place in the list. Returns the numbers.
@@ -166,7 +187,10 @@ pub(super) struct Bot {
 }
 
 impl Bot {
-    pub(super) fn new<F>(policy: KindPolicy, script: impl Fn(Arc<Claimed>, Run) -> F + Send + Sync + 'static) -> Arc<Self>
+    pub(super) fn new<F>(
+        policy: KindPolicy,
+        script: impl Fn(Arc<Claimed>, Run) -> F + Send + Sync + 'static,
+    ) -> Arc<Self>
     where
         F: Future<Output = Handled> + Send + 'static,
     {
