@@ -7,6 +7,11 @@
     clippy::disallowed_methods,
     reason = "a bench reads its environment and spawns clients that it awaits"
 )]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a bench that cannot go on has no result"
+)]
 #![expect(clippy::print_stdout, reason = "its output is its result")]
 
 #[path = "../tests/stories/house.rs"]

@@ -5,6 +5,12 @@
     clippy::disallowed_methods,
     reason = "a bench reads its environment and spawns senders that it awaits"
 )]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a bench that cannot go on has no result"
+)]
 #![expect(clippy::print_stdout, reason = "its output is its result")]
 
 #[path = "../tests/stories/house.rs"]

@@ -155,16 +155,6 @@ impl Default for Admin {
     }
 }
 
-impl Default for Traces {
-    fn default() -> Self {
-        Self {
-            keep: KeepPolicy::default(),
-            recorder: Default::default(),
-            otlp_endpoint: String::new(),
-        }
-    }
-}
-
 /// Loads everything: the shipped files with those of `folder` laid over them, filled from `environment`.
 ///
 /// # Errors

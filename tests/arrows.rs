@@ -2,6 +2,8 @@
 //!
 //! A new arrow is a decision record first and a line here second.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 

@@ -69,7 +69,8 @@ pub(crate) async fn report(settings: &Settings) -> anyhow::Result<StatusReport> 
         models,
         health,
     };
-    let report = keeper.status(bot).await;
+    // On the heap: every check in one future is more than a stack should carry.
+    let report = Box::pin(keeper.status(bot)).await;
     stop.cancel();
     Ok(report)
 }

@@ -30,7 +30,7 @@ async fn every_refusal_has_its_status_and_says_what_to_do() {
         "unauthorized",
     )
     .await;
-    refused(wrong.body(good.clone()), 401, "unauthorized").await;
+    refused(wrong.body(good.clone()), 401, "not-authenticated").await;
     refused(
         signed("/telegram/nobody").body(good.clone()),
         404,

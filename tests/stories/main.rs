@@ -3,7 +3,13 @@
 //! A story judges by what a client was answered and what a stand-in received, never by our own tables alone.
 #![expect(
     clippy::disallowed_methods,
-    reason = "stories read the test environment and wait in small ticks"
+    reason = "stories are told by the environment where their Postgres is, and spawn what they then wait for"
+)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "in a story a panic is the report"
 )]
 
 mod bad_input;

@@ -63,12 +63,19 @@ pub fn classify(error: &tokio_postgres::Error) -> Fault {
         SqlState::T_R_SERIALIZATION_FAILURE => Fault::Serialization,
         SqlState::T_R_DEADLOCK_DETECTED => Fault::Deadlock,
         SqlState::UNIQUE_VIOLATION => Fault::Unique,
+        SqlState::CHECK_VIOLATION if is_about_a_partition(error) => Fault::Serialization,
         SqlState::QUERY_CANCELED | SqlState::LOCK_NOT_AVAILABLE => Fault::Timeout,
         SqlState::ADMIN_SHUTDOWN
         | SqlState::CRASH_SHUTDOWN
         | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Fault::ConnectionLost,
         _ => by_class(code.code()),
     }
+}
+
+/// Whether a row was routed to the default partition while the partition it belongs to was being attached. Unlike a table's own
+/// checks, that bound has no name.
+fn is_about_a_partition(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|error| error.constraint().is_none())
 }
 
 fn without_code(error: &tokio_postgres::Error) -> Fault {

@@ -155,3 +155,25 @@ async fn errors_are_told_apart_by_what_can_be_done_about_them() {
         .unwrap_err();
     assert_eq!(classify(&error), Fault::ConnectionLost);
 }
+
+/// A new database makes its days while messages come in. A row that was routed to the default partition in that moment is refused,
+/// and goes where it belongs on the next try; taken for bad data, it once ended a good message as a dead letter.
+#[tokio::test]
+async fn a_row_that_met_its_partition_being_attached_may_pass_later() {
+    let database = TestDatabase::create_empty().await;
+    let client = database.owner().await;
+    client
+        .batch_execute(
+            "CREATE TABLE days (day int CONSTRAINT is_positive CHECK (day > 0)) PARTITION BY LIST (day);
+             CREATE TABLE days_rest PARTITION OF days DEFAULT;
+             CREATE TABLE days_1 PARTITION OF days FOR VALUES IN (1)",
+        )
+        .await
+        .unwrap();
+
+    let misrouted = client.batch_execute("INSERT INTO days_rest VALUES (1)").await.unwrap_err();
+    let wrong = client.batch_execute("INSERT INTO days VALUES (0)").await.unwrap_err();
+
+    assert_eq!(classify(&misrouted), Fault::Serialization);
+    assert_eq!(classify(&wrong), Fault::Data);
+}
