@@ -204,14 +204,22 @@ pub(crate) fn playground_settings(settings: &Settings) -> PlaygroundSettings {
     playground
 }
 
-async fn open_queue(settings: &Settings, pools: &Pools, role: ProcessRole) -> anyhow::Result<Queue> {
+async fn open_queue(
+    settings: &Settings,
+    pools: &Pools,
+    role: ProcessRole,
+) -> anyhow::Result<Queue> {
     let queue = settings.stores.queue.clone();
     if role == ProcessRole::Edge {
         return Ok(Queue::open_edge(pools.clone(), queue).await?);
     }
     let queue = Queue::open(pools.clone(), queue).await?;
     // Before anything is let in, so that on a new database no message meets its day's partition being attached.
-    queue.janitor().sweep().await.context("making the days of the log")?;
+    queue
+        .janitor()
+        .sweep()
+        .await
+        .context("making the days of the log")?;
     Ok(queue)
 }
 

@@ -53,7 +53,7 @@ async fn dispatch(cli: Cli) -> ExitCode {
         .command
         .unwrap_or_else(|| Command::Run(Default::default()))
     {
-        Command::Run(arguments) => commands::run::run(places, &arguments).await,
+        Command::Run(arguments) => Box::pin(commands::run::run(places, &arguments)).await,
         Command::Gateway => commands::gateway::run(places).await,
         Command::Workers => commands::workers::run(places).await,
         Command::Playground => commands::playground::run(places).await,

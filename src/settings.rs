@@ -105,7 +105,7 @@ pub(crate) struct Admin {
 }
 
 /// What is kept of traces, and where they go besides.
-#[derive(Debug, Clone, Deserialize, Validate)]
+#[derive(Debug, Clone, Default, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Traces {
     #[validate(nested)]

@@ -3,30 +3,31 @@
 import { Chat } from './chat.js';
 import { byId, clock, every, get } from './dom.js';
 import { drawDead, drawFaults, drawQueue, fillBreakers, lights } from './house.js';
-import { Stories, StoryView } from './story.js';
+import { Stories, StoryView, keyOf } from './story.js';
 
 const state = { bots: [], status: null, queue: null, downSince: null, chosen: null };
 const stories = new Stories();
 const view = new StoryView();
 const chat = new Chat(stories, choose);
 
-/** A message was chosen: its story is looked for until it is finished. `byHand` also opens the Story tab on narrow screens. */
+/** A message was chosen: its story is looked for until it is whole. `byHand` also opens the Story tab on narrow screens. */
 function choose(delivery, byHand) {
-  if (state.chosen?.update_id !== delivery.update_id) view.expect('Looking for its way …');
+  if (state.chosen?.update_id !== delivery.update_id) view.expect();
   state.chosen = delivery;
-  const known = stories.of(delivery.update_id);
-  if (known) view.draw(known.story);
+  const known = stories.of(delivery);
+  if (known) view.draw(known);
   if (byHand) openTab('story');
   followStories();
 }
 
 /** A story that belongs to no message of this chat, such as a dead letter's. */
-async function showStory(traceId) {
-  state.chosen = null;
+function showStory(traceId) {
+  state.chosen = { trace_id: traceId };
   chat.chosen = null;
-  view.expect('Looking for its way …');
+  chat.drawStates();
+  view.expect();
   openTab('story');
-  await house(async () => view.draw(await get(`/ops/traces/${traceId}`)));
+  followStories();
 }
 
 /** Runs something that needs the server, and says at the top when it is away. */
@@ -48,20 +49,35 @@ async function house(work) {
 }
 
 const followStories = every(450, () => house(async () => {
-  const wanted = new Map(chat.unfinished().map((delivery) => [delivery.update_id, delivery]));
   const chosen = state.chosen;
-  if (chosen && !stories.of(chosen.update_id)?.finished) wanted.set(chosen.update_id, chosen);
-  await Promise.all([...wanted.values()].map(async (delivery) => {
-    const told = await stories.look(delivery);
-    if (told && delivery.update_id === state.chosen?.update_id) view.draw(told.story);
+  const wanted = chat.unfinished().filter((delivery) => delivery.update_id !== chosen?.update_id);
+  if (chosen && !stories.of(chosen)?.whole) wanted.push(chosen);
+  await Promise.all(wanted.map(async (one) => {
+    const told = await stories.look(one).catch(orNone);
+    if (!state.chosen || keyOf(one) !== keyOf(state.chosen)) return;
+    if (told) view.draw(told);
+    else view.missed();
   }));
 }));
+
+/** What is not known (yet) is no trouble of the server's. */
+function orNone(error) {
+  if (error.status === 404) return null;
+  throw error;
+}
+
+/** Dead letters went back on the queue: the numbers and the stories change. */
+function replayed() {
+  stories.reopen();
+  lookAtHouse();
+  followStories();
+}
 
 const lookAtHouse = every(2000, () => house(async () => {
   const [status, queue, dead] = await Promise.all([get('/health/status').catch(orStatus), get('/ops/queue'), get('/ops/dead')]);
   Object.assign(state, { status, queue });
   drawQueue(queue);
-  drawDead(dead, showStory, () => lookAtHouse());
+  drawDead(dead, showStory, replayed);
 }).finally(() => lights(chat.bot, state.status, state.downSince ? null : state.queue, state.downSince)));
 
 /** A status page that says "not ready" is still a status page. */

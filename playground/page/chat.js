@@ -1,6 +1,6 @@
 // The chat: who speaks where, the bubbles with the state of each message, and writing.
 
-import { byId, clock, duration, fill, get, make, post } from './dom.js';
+import { byId, clock, fill, get, make, post, roughly } from './dom.js';
 
 const PEOPLE = [
   { id: 7001, name: 'Ada' },
@@ -269,7 +269,7 @@ export class Chat {
         continue;
       }
       if (!message.delivery) continue;
-      const told = this.stories.of(message.delivery.update_id);
+      const told = this.stories.of(message.delivery);
       const { steps, code } = stateOf(message.delivery, told, now);
       const signature = JSON.stringify([steps, code]);
       if (bubble.stateSignature === signature && bubble.state.childElementCount) continue;
@@ -281,11 +281,11 @@ export class Chat {
     }
   }
 
-  /** The newest messages whose end is not known yet. */
+  /** The newest messages whose story is not whole yet. */
   unfinished() {
     const own = this.messages.filter((message) => !message.from_bot && message.delivery?.taken_at_ms);
     return own.slice(-6).map((message) => ({ ...message.delivery, house: houseName(this.bot) }))
-      .filter((delivery) => !this.stories.of(delivery.update_id)?.finished);
+      .filter((delivery) => !this.stories.of(delivery)?.whole);
   }
 }
 
@@ -316,8 +316,8 @@ function stateOf(delivery, told, now) {
   steps.push({ words: delivery.status ? 'on disk' : 'taken' });
   if (!told) return { steps, code };
   const words = {
-    done: `answered in ${duration(told.duration)}`, dead: `failed after ${duration(told.duration)}`, expired: 'too late to answer',
-    ignored: 'needs no answer', cancelled: 'cancelled', erased: 'erased', refused: 'refused', ok: `done in ${duration(told.duration)}`,
+    done: `answered in ${roughly(told.duration)}`, dead: `failed after ${roughly(told.duration)}`, expired: 'too late to answer',
+    ignored: 'needs no answer', cancelled: 'cancelled', erased: 'erased', refused: 'refused', ok: `done in ${roughly(told.duration)}`,
   };
   const bad = ['dead', 'refused', 'error'].includes(told.outcome);
   if (told.finished) steps.push({ words: words[told.outcome] ?? told.outcome, tone: bad ? 'bad' : 'good' });

@@ -57,9 +57,10 @@ export async function remove(path) {
   return answer(await fetch(path, { method: 'DELETE', signal: AbortSignal.timeout(PATIENCE_MS) }));
 }
 
-/** 1.9 ms, 212 ms, 2.3 s, 4 min. */
+/** < 0.1 ms, 1.9 ms, 212 ms, 2.30 s, 4 min. */
 export function duration(ms) {
   if (ms === null || ms === undefined || Number.isNaN(ms)) return '…';
+  if (ms > 0 && ms < 0.05) return '< 0.1 ms';
   if (ms < 10) return `${ms.toFixed(1)} ms`;
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
@@ -69,7 +70,12 @@ export function duration(ms) {
 
 /** The time of day of a moment. */
 export function clock(moment) {
-  return new Date(moment).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+  return new Date(moment).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+}
+
+/** A duration as the story's sentence says it: 212 ms, 1.7 s. */
+export function roughly(ms) {
+  return ms >= 1000 && ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : duration(ms >= 10 ? Math.round(ms) : ms);
 }
 
 export function plural(count, one, many = `${one}s`) {

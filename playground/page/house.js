@@ -87,32 +87,52 @@ function deadGroup(group, showStory, again) {
 }
 
 const BREAKERS = [
-  { words: 'Telegram 429', order: { target: 'telegram', method: 'sendMessage', status: 429, retry_after: 3, times: 1 } },
-  { words: 'Telegram 500, twice', order: { target: 'telegram', method: 'sendMessage', status: 500, times: 2 } },
-  { words: 'Telegram slow', order: { target: 'telegram', method: 'sendMessage', latency_ms: 2000, times: 2 } },
-  { words: 'Answer lost', order: { target: 'telegram', method: 'sendMessage', lose_answer: true, times: 1 } },
-  { words: 'Model slow', order: { target: 'openai', latency_ms: 3000, times: 1 } },
-  { words: 'Model cut', order: { target: 'openai', cut_stream: true, times: 1 } },
-  { words: 'Model 500', order: { target: 'openai', status: 500, times: 1 } },
-  { words: 'Duplicate delivery', order: { target: 'telegram', duplicate: true, times: 1 } },
+  { of: 'Telegram', words: 'Telegram 429', order: { target: 'telegram', method: 'sendMessage', status: 429, retry_after: 3, times: 1 } },
+  { of: 'Telegram', words: 'Telegram 500, twice', order: { target: 'telegram', method: 'sendMessage', status: 500, times: 2 } },
+  { of: 'Telegram', words: 'Telegram slow', order: { target: 'telegram', method: 'sendMessage', latency_ms: 2000, times: 2 } },
+  { of: 'Telegram', words: 'Answer lost', order: { target: 'telegram', method: 'sendMessage', lose_answer: true, times: 1 } },
+  { of: 'Model', words: 'Model slow', order: { target: 'openai', latency_ms: 3000, times: 1 } },
+  { of: 'Model', words: 'Model cut', order: { target: 'openai', cut_stream: true, times: 1 } },
+  { of: 'Model', words: 'Model 500', order: { target: 'openai', status: 500, times: 1 } },
+  { of: 'Telegram', words: 'Duplicate delivery', order: { target: 'telegram', duplicate: true, times: 1 } },
 ];
+/** What a lever does to the house, for a while or once. */
+const PULLED = {
+  worker_kill: () => 'The worker was killed in the middle of its work. Another takes over what it held.',
+  postgres_away: (ms) => `Postgres is away for ${duration(ms)}. Messages wait outside until it is back.`,
+};
+const SAID_MS = 8000;
 
 export async function fillBreakers() {
   const levers = await get('/_/levers');
-  const all = [...BREAKERS, ...levers.map((lever) => ({ words: lever.label, order: { target: 'house', lever: lever.name } }))];
-  fill(byId('breakers'), ...all.map(({ words, order }) => make('button', { type: 'button', onclick: () => breakIt(order) }, words)));
+  const all = [...BREAKERS, ...levers.map((lever) => ({ of: 'House', words: lever.label, order: { target: 'house', lever: lever.name } }))];
+  const groups = ['Telegram', 'Model', 'House'].map((of) => [of, all.filter((breaker) => breaker.of === of)]).filter(([, own]) => own.length);
+  fill(byId('breakers'), ...groups.map(([of, own]) => make('div', { className: 'breakers', role: 'group', 'aria-label': of },
+    make('span', { className: 'small', 'aria-hidden': 'true' }, of),
+    ...own.map(({ words, order }) => make('button', { type: 'button', onclick: () => breakIt(order) }, words)))));
 }
 
 async function breakIt(order) {
   const refused = byId('break-refused');
   try {
-    await post('/_/faults', order);
+    const done = await post('/_/faults', order);
     refused.hidden = true;
+    if (order.lever) say(PULLED[order.lever]?.(done.lasting_ms) ?? 'Done.');
   } catch (error) {
     refused.textContent = error.message;
     refused.hidden = false;
   }
   await drawFaults();
+}
+
+let silence = null;
+
+function say(words) {
+  const said = byId('break-said');
+  said.textContent = words;
+  said.hidden = false;
+  clearTimeout(silence);
+  silence = setTimeout(() => { said.hidden = true; }, SAID_MS);
 }
 
 export async function drawFaults() {

@@ -4,33 +4,46 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::header::HeaderMap;
+use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
-use crate::house::House;
+use crate::flood;
+use crate::house::{House, OWN_SERVER};
 use crate::updates;
+
+/// Where Telegram puts the secret.
+const SECRET: &str = "X-Telegram-Bot-Api-Secret-Token";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_refusal_has_its_status_and_says_what_to_do() {
     let house = House::open().await;
     let good = updates::text(1, 5, "hello").to_string();
-    let post = |path: &str| {
-        let url = format!("http://127.0.0.1:{}{path}", house.doors.http);
+    let to = |path: &str| {
         house
             .client
-            .post(url)
-            .header("content-type", "application/json")
+            .post(format!("http://127.0.0.1:{}{path}", house.doors.http))
     };
-    let signed = |path: &str| post(path).header("X-Telegram-Bot-Api-Secret-Token", &house.secret);
-    let wrong = post("/telegram/ops").header("X-Telegram-Bot-Api-Secret-Token", "wrong");
+    let json = |path: &str| to(path).header("content-type", "application/json");
+    let signed = |path: &str| json(path).header(SECRET, &house.secret);
+    let typed = to("/telegram/ops")
+        .header("content-type", "text/plain")
+        .header(SECRET, &house.secret);
 
     refused(
-        post("/telegram/ops").body(good.clone()),
+        json("/telegram/ops").body(good.clone()),
         401,
-        "unauthorized",
+        "not-authenticated",
     )
     .await;
-    refused(wrong.body(good.clone()), 401, "not-authenticated").await;
+    refused(
+        json("/telegram/ops")
+            .header(SECRET, "wrong")
+            .body(good.clone()),
+        401,
+        "not-authenticated",
+    )
+    .await;
     refused(
         signed("/telegram/nobody").body(good.clone()),
         404,
@@ -38,32 +51,22 @@ async fn every_refusal_has_its_status_and_says_what_to_do() {
     )
     .await;
     refused(signed("/nowhere").body(good.clone()), 404, "not-found").await;
-    refused(signed("/telegram/ops").body("{\"update_id\":"), 400, "bad").await;
-    refused(signed("/telegram/ops").body("[1]"), 400, "bad").await;
-    refused(
-        signed("/telegram/ops").body("{\"update_id\":\"7\"}"),
-        400,
-        "bad",
-    )
-    .await;
+    refused(typed.body(good.clone()), 415, "unsupported-type").await;
+    for broken in ["{\"update_id\":", "[1]", "{\"update_id\":\"7\"}", ""] {
+        refused(signed("/telegram/ops").body(broken), 400, "invalid-body").await;
+    }
     refused(
         signed("/telegram/ops").body(vec![b' '; 3 << 20]),
         413,
-        "too-large",
+        "body-too-large",
     )
     .await;
-    let typed = post("/telegram/ops").header("X-Telegram-Bot-Api-Secret-Token", &house.secret);
-    let plain = typed
-        .header("content-type", "text/plain")
-        .body(good.clone());
-    refused_any(plain, &[400, 415]).await;
-    let get = house.client.request(
-        Method::GET,
-        format!("http://127.0.0.1:{}/telegram/ops", house.doors.http),
-    );
-    let answer = get.send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(answer.headers()["allow"], "POST");
+    let get = house.client.get(format!(
+        "http://127.0.0.1:{}/telegram/ops",
+        house.doors.http
+    ));
+    let (_, headers) = refused(get, 405, "method-not-allowed").await;
+    assert_eq!(headers["allow"], "POST");
 
     let database = house.database().await;
     let stored: i64 = database
@@ -77,6 +80,75 @@ async fn every_refusal_has_its_status_and_says_what_to_do() {
         metrics.contains("sallyport_intake_rejected_total"),
         "refusals are counted"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_who_keeps_failing_is_told_when_and_mutes_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let few = "strangers:\n  failures: { requests: 5, window_seconds: 60 }\n";
+    std::fs::write(folder.path().join("gateway.yaml"), few).unwrap();
+    let house = House::open_with(&[("SALLYPORT_CONFIG", folder.path().to_str().unwrap())]).await;
+    let forged = || {
+        let url = format!("http://127.0.0.1:{}/telegram/ops", house.doors.http);
+        house
+            .client
+            .post(url)
+            .header("content-type", "application/json")
+            .header(SECRET, "wrong")
+            .body("{}")
+    };
+    for _ in 0..5 {
+        refused(forged(), 401, "not-authenticated").await;
+    }
+
+    let (problem, headers) = refused(forged(), 429, "rate-limited").await;
+
+    assert!(
+        headers.contains_key("retry-after") && headers.contains_key("ratelimit"),
+        "{headers:?}"
+    );
+    assert!(
+        problem["retry_after"].as_u64().is_some_and(|wait| wait > 0),
+        "{problem}"
+    );
+    let genuine = house.post_update(&updates::text(2, 5, "/start")).await;
+    assert_eq!(
+        genuine.status(),
+        StatusCode::OK,
+        "the same address with the right secret is let in"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_forgeries_refuses_no_genuine_update() {
+    let house = House::open_with(&OWN_SERVER).await;
+    let forging = tokio::spawn(flood::forge(house.doors.http, 32, Duration::from_secs(4)));
+
+    let mut genuine = 0;
+    while !forging.is_finished() {
+        let update = updates::text(800_000 + genuine, 800_000 + genuine, "/start");
+        assert_eq!(
+            house.post_update(&update).await.status(),
+            StatusCode::OK,
+            "update {genuine}"
+        );
+        genuine += 1;
+    }
+
+    let forged = forging.await.unwrap();
+    assert!(
+        forged.answered > 1_000 && genuine > 10,
+        "{forged:?}, {genuine} genuine"
+    );
+    assert_eq!(forged.let_in, 0);
+    house.wait_until_idle().await;
+    for person in 0..genuine {
+        assert_eq!(
+            house.sent(800_000 + person).await.len(),
+            1,
+            "person {person} is answered"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,50 +251,33 @@ async fn a_body_that_postgres_json_would_refuse_fails_nobody() {
     }
 }
 
-async fn refused(request: RequestBuilder, status: u16, kind: &str) {
-    let problem = refused_any(request, &[status]).await;
-    assert!(
-        problem["type"]
-            .as_str()
-            .is_some_and(|it| it.starts_with("/problems/")),
-        "{problem}"
-    );
-    assert!(
-        problem["type"].as_str().unwrap().contains(kind) || kind == "bad",
-        "{problem}"
-    );
-}
-
-async fn refused_any(request: RequestBuilder, statuses: &[u16]) -> Value {
+/// Sends a request that must be refused, looks at everything a refusal must have, and returns it.
+async fn refused(request: RequestBuilder, status: u16, name: &str) -> (Value, HeaderMap) {
     let answer = request.send().await.unwrap();
-    let status = answer.status().as_u16();
-    let id = answer
-        .headers()
-        .get("request-id")
-        .map(|id| id.to_str().unwrap().to_owned());
     let headers = answer.headers().clone();
+    let told = answer.status().as_u16();
     let text = answer.text().await.unwrap();
-    assert!(
-        statuses.contains(&status),
-        "expected {statuses:?}, got {status}: {text}"
-    );
-    assert_eq!(
-        headers["content-type"], "application/problem+json",
-        "{text}"
-    );
+    assert_eq!(told, status, "{text}");
     for name in [
         "strict-transport-security",
         "x-content-type-options",
         "content-security-policy",
+        "request-id",
     ] {
         assert!(headers.contains_key(name), "{status} without {name}");
     }
+    let content_type = headers["content-type"].to_str().unwrap();
+    assert!(
+        content_type.starts_with("application/problem+json"),
+        "{content_type}"
+    );
     let problem: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(problem["type"], format!("/problems/{name}"), "{problem}");
     assert_eq!(problem["status"], status, "{problem}");
     assert_eq!(
-        problem["trace_id"].as_str(),
-        id.as_deref(),
-        "the Request-Id is the trace id: {problem}"
+        problem["trace_id"],
+        headers["request-id"].to_str().unwrap(),
+        "the Request-Id is the trace id"
     );
     assert!(
         problem["detail"]
@@ -230,7 +285,7 @@ async fn refused_any(request: RequestBuilder, statuses: &[u16]) -> Value {
             .is_some_and(|detail| detail.len() > 10),
         "{problem}"
     );
-    problem
+    (problem, headers)
 }
 
 /// Sends bytes, keeps the connection open, returns what comes back until it is closed.

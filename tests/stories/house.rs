@@ -38,6 +38,7 @@ pub(crate) struct House {
     variables: Vec<(String, String)>,
     playground: Option<Child>,
     server: Option<Child>,
+    workers: Vec<Child>,
 }
 
 impl House {
@@ -108,6 +109,7 @@ impl House {
             variables: all,
             playground: None,
             server: None,
+            workers: Vec::new(),
         }
     }
 
@@ -122,7 +124,16 @@ impl House {
 
     /// Starts the server and waits until it says that it is ready.
     pub(crate) async fn start_server(&mut self) {
-        self.server = Some(self.spawn(&["run", "--no-playground"], "server"));
+        self.serve(&["run", "--no-playground"]).await;
+    }
+
+    /// Starts the edge alone.
+    pub(crate) async fn start_gateway(&mut self) {
+        self.serve(&["gateway"]).await;
+    }
+
+    async fn serve(&mut self, role: &[&str]) {
+        self.server = Some(self.spawn(role, "server"));
         let door = format!("http://127.0.0.1:{}/health/ready", self.doors.admin);
         self.wait_until("the server is ready", || async {
             self.answers(&door).await
@@ -130,12 +141,29 @@ impl House {
         .await;
     }
 
-    /// Starts the edge alone.
-    pub(crate) async fn start_gateway(&mut self) {
-        self.server = Some(self.spawn(&["gateway"], "server"));
-        let door = format!("http://127.0.0.1:{}/health/ready", self.doors.admin);
-        self.wait_until("the edge is ready", || async { self.answers(&door).await })
+    /// Starts the edge and so many worker processes, each with doors of its own.
+    pub(crate) async fn start_fleet(&mut self, workers: usize) {
+        assert!(self.run(&["migrate"]).status.success());
+        for number in 0..workers {
+            let (api, admin) = (free_port(), free_port());
+            let mut command = self.command(&["workers"]);
+            command
+                .env("SALLYPORT_API_LISTEN", format!("127.0.0.1:{api}"))
+                .env("SALLYPORT_ADMIN_LISTEN", format!("127.0.0.1:{admin}"));
+            self.workers
+                .push(self.start(command, &format!("worker-{number}")));
+            let door = format!("http://127.0.0.1:{admin}/health/ready");
+            self.wait_until("the worker is ready", || async {
+                self.answers(&door).await
+            })
             .await;
+        }
+        self.start_gateway().await;
+    }
+
+    /// Sends a signal to one of the fleet's workers.
+    pub(crate) fn signal_worker(&self, number: usize, name: &str) {
+        signal(&self.workers[number], name);
     }
 
     /// `kill -9` of the server: nothing is flushed, nothing is told.
@@ -166,11 +194,6 @@ impl House {
     /// Sends a signal, such as `STOP` or `CONT`, to the server.
     pub(crate) fn signal_server(&self, name: &str) {
         signal(self.server.as_ref().expect("a server runs"), name);
-    }
-
-    /// The server's process id.
-    pub(crate) fn server_pid(&self) -> u32 {
-        self.server.as_ref().expect("a server runs").id()
     }
 
     /// A person writes in the chat whose id is theirs (a private chat).
@@ -332,6 +355,10 @@ impl House {
     }
 
     fn spawn(&self, arguments: &[&str], name: &str) -> Child {
+        self.start(self.command(arguments), name)
+    }
+
+    fn start(&self, mut command: Command, name: &str) -> Child {
         let log = self.home.path().join(format!("{name}.log"));
         let log = std::fs::OpenOptions::new()
             .create(true)
@@ -339,7 +366,7 @@ impl House {
             .open(log)
             .unwrap();
         let errors = log.try_clone().unwrap();
-        self.command(arguments)
+        command
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)
@@ -358,10 +385,10 @@ impl House {
 
 impl Drop for House {
     fn drop(&mut self) {
-        for process in [&mut self.server, &mut self.playground]
+        let others = [&mut self.server, &mut self.playground]
             .into_iter()
-            .flatten()
-        {
+            .flatten();
+        for process in self.workers.iter_mut().chain(others) {
             drop(process.kill());
             drop(process.wait());
         }

@@ -15,6 +15,8 @@
 mod bad_input;
 mod chat;
 mod command_line;
+mod fleet;
+mod flood;
 mod house;
 mod kills;
 mod order;

@@ -75,7 +75,9 @@ pub fn classify(error: &tokio_postgres::Error) -> Fault {
 /// Whether a row was routed to the default partition while the partition it belongs to was being attached. Unlike a table's own
 /// checks, that bound has no name.
 fn is_about_a_partition(error: &tokio_postgres::Error) -> bool {
-    error.as_db_error().is_some_and(|error| error.constraint().is_none())
+    error
+        .as_db_error()
+        .is_some_and(|error| error.constraint().is_none())
 }
 
 fn without_code(error: &tokio_postgres::Error) -> Fault {

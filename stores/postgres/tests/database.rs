@@ -171,8 +171,14 @@ async fn a_row_that_met_its_partition_being_attached_may_pass_later() {
         .await
         .unwrap();
 
-    let misrouted = client.batch_execute("INSERT INTO days_rest VALUES (1)").await.unwrap_err();
-    let wrong = client.batch_execute("INSERT INTO days VALUES (0)").await.unwrap_err();
+    let misrouted = client
+        .batch_execute("INSERT INTO days_rest VALUES (1)")
+        .await
+        .unwrap_err();
+    let wrong = client
+        .batch_execute("INSERT INTO days VALUES (0)")
+        .await
+        .unwrap_err();
 
     assert_eq!(classify(&misrouted), Fault::Serialization);
     assert_eq!(classify(&wrong), Fault::Data);
