@@ -53,6 +53,7 @@ async fn dispatch(cli: Cli) -> ExitCode {
         .command
         .unwrap_or_else(|| Command::Run(Default::default()))
     {
+        // On the heap: it holds every room at once, which is more than a stack should carry.
         Command::Run(arguments) => Box::pin(commands::run::run(places, &arguments)).await,
         Command::Gateway => commands::gateway::run(places).await,
         Command::Workers => commands::workers::run(places).await,

@@ -38,27 +38,30 @@ async function house(work) {
   } catch (error) {
     if (error.status === 404) return;
     state.downSince ??= Date.now();
-    state.reason = error.status && ![502, 503, 504].includes(error.status) ? error.message : null;
+    state.reason = error.status && ![502, 504].includes(error.status) ? error.message : null;
   }
   const trouble = byId('trouble');
   trouble.hidden = !state.downSince;
   if (state.downSince) {
-    const words = state.reason ? `Server refused: ${state.reason}` : `Server not reachable since ${clock(state.downSince)}; retrying`;
+    const since = clock(state.downSince);
+    const words = state.reason ? `${state.reason} (since ${since}; retrying)` : `Server not reachable since ${since}; retrying`;
     if (trouble.textContent !== words) trouble.textContent = words;
   }
 }
 
-const followStories = every(450, () => house(async () => {
+const followStories = every(450, async () => {
   const chosen = state.chosen;
   const wanted = chat.unfinished().filter((delivery) => delivery.update_id !== chosen?.update_id);
   if (chosen && !stories.of(chosen)?.whole) wanted.push(chosen);
-  await Promise.all(wanted.map(async (one) => {
-    const told = await stories.look(one).catch(orNone);
-    if (!state.chosen || keyOf(one) !== keyOf(state.chosen)) return;
-    if (told) view.draw(told);
-    else view.missed();
-  }));
-}));
+  if (wanted.length) await house(() => Promise.all(wanted.map(lookAtStory)));
+});
+
+async function lookAtStory(wanted) {
+  const told = await stories.look(wanted).catch(orNone);
+  if (!state.chosen || keyOf(wanted) !== keyOf(state.chosen)) return;
+  if (told) view.draw(told);
+  else view.missed();
+}
 
 /** What is not known (yet) is no trouble of the server's. */
 function orNone(error) {
@@ -82,7 +85,7 @@ const lookAtHouse = every(2000, () => house(async () => {
 
 /** A status page that says "not ready" is still a status page. */
 function orStatus(error) {
-  if (error.status === 503) return null;
+  if (error.status === 503 && error.body?.components) return error.body;
   throw error;
 }
 

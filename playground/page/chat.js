@@ -20,6 +20,10 @@ const GROUP_ID = -1001000007000;
 const CHIPS = ['/start', '/help', '/status', 'Ask why the sky is blue'];
 const SAID_FOR_CHIP = { 'Ask why the sky is blue': '/ai why is the sky blue' };
 
+/** Of so many messages of a chat the state is asked for, of a few at a time, the newest first. */
+const SHOWN_STATES_MAX = 50;
+const ASKED_AT_ONCE = 6;
+
 /** A stream is over when its message has not changed for this long; only then is it announced. */
 const QUIET_MS = 1800;
 
@@ -76,6 +80,7 @@ export class Chat {
     if (which === 'language') return;
     this.bubbles.clear();
     this.messages = [];
+    this.log.setAttribute('aria-busy', 'true');
     fill(this.log, byId('no-messages') ?? emptyLog());
     this.refresh();
     this.hintForPlace();
@@ -177,6 +182,7 @@ export class Chat {
       this.bubbles.delete(id);
     }
     for (const message of chat.messages) this.drawMessage(message);
+    this.log.setAttribute('aria-busy', 'false');
     this.drawActivity(chat);
     this.drawStates();
     if (atEnd || this.followNext) this.log.scrollTop = this.log.scrollHeight;
@@ -284,8 +290,8 @@ export class Chat {
   /** The newest messages whose story is not whole yet. */
   unfinished() {
     const own = this.messages.filter((message) => !message.from_bot && message.delivery?.taken_at_ms);
-    return own.slice(-6).map((message) => ({ ...message.delivery, house: houseName(this.bot) }))
-      .filter((delivery) => !this.stories.of(delivery)?.whole);
+    return own.slice(-SHOWN_STATES_MAX).map((message) => ({ ...message.delivery, house: houseName(this.bot) }))
+      .filter((delivery) => !this.stories.of(delivery)?.whole).slice(-ASKED_AT_ONCE);
   }
 }
 

@@ -26,6 +26,7 @@ export class Refused extends Error {
   constructor(status, problem) {
     super(problem?.detail || problem?.title || `The server answered ${status}`);
     this.status = status;
+    this.body = problem;
     this.retryAfter = problem?.retry_after;
   }
 }
@@ -60,7 +61,7 @@ export async function remove(path) {
 /** < 0.1 ms, 1.9 ms, 212 ms, 2.30 s, 4 min. */
 export function duration(ms) {
   if (ms === null || ms === undefined || Number.isNaN(ms)) return '…';
-  if (ms > 0 && ms < 0.05) return '< 0.1 ms';
+  if (ms < 0.05) return '< 0.1 ms';
   if (ms < 10) return `${ms.toFixed(1)} ms`;
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;

@@ -37,7 +37,7 @@ export function drawQueue(queue) {
   const table = body.length
     ? make('table', { className: 'plain' }, make('caption', { className: 'unseen' }, 'Messages by kind'), make('thead', {}, head), make('tbody', {}, ...body))
     : null;
-  const held = queue.held_keys ? `${plural(queue.held_keys, 'chat or task is', 'chats or tasks are')} held by a first message that failed` : '';
+  const held = queue.held_keys ? `${plural(queue.held_keys, 'chat or task waits', 'chats or tasks wait')} for its first message` : '';
   const paused = queue.paused ? 'The workers are paused.' : '';
   const workers = queue.workers ? `${plural(queue.workers.length, 'worker')} · ${queue.partitions?.owned ?? 0} of ${queue.partitions?.total ?? 256} partitions owned` : '';
   replace(byId('queue'), JSON.stringify([queue.kinds, queue.waiting, queue.running, queue.dead, oldest, held, paused, workers]), () => [
@@ -89,6 +89,7 @@ function deadGroup(group, showStory, again) {
 const BREAKERS = [
   { of: 'Telegram', words: 'Telegram 429', order: { target: 'telegram', method: 'sendMessage', status: 429, retry_after: 3, times: 1 } },
   { of: 'Telegram', words: 'Telegram 500, twice', order: { target: 'telegram', method: 'sendMessage', status: 500, times: 2 } },
+  { of: 'Telegram', words: 'Telegram 400', order: { target: 'telegram', method: 'sendMessage', status: 400, description: 'Bad Request: refused because you asked for it', times: 1 } },
   { of: 'Telegram', words: 'Telegram slow', order: { target: 'telegram', method: 'sendMessage', latency_ms: 2000, times: 2 } },
   { of: 'Telegram', words: 'Answer lost', order: { target: 'telegram', method: 'sendMessage', lose_answer: true, times: 1 } },
   { of: 'Model', words: 'Model slow', order: { target: 'openai', latency_ms: 3000, times: 1 } },
@@ -109,7 +110,7 @@ export async function fillBreakers() {
   const groups = ['Telegram', 'Model', 'House'].map((of) => [of, all.filter((breaker) => breaker.of === of)]).filter(([, own]) => own.length);
   fill(byId('breakers'), ...groups.map(([of, own]) => make('div', { className: 'breakers', role: 'group', 'aria-label': of },
     make('span', { className: 'small', 'aria-hidden': 'true' }, of),
-    ...own.map(({ words, order }) => make('button', { type: 'button', onclick: () => breakIt(order) }, words)))));
+    make('div', {}, ...own.map(({ words, order }) => make('button', { type: 'button', onclick: () => breakIt(order) }, words))))));
 }
 
 async function breakIt(order) {

@@ -2,6 +2,9 @@
 
 import { byId, duration, fill, get, make } from './dom.js';
 
+/** Rows deeper than this are indented no further. */
+const DEPTH_SHOWN_MAX = 14;
+
 /** Spans are written a moment after the end; a story that lacks some is looked at again for this long. */
 const SPANS_PATIENCE_MS = 5000;
 
@@ -66,6 +69,7 @@ export class StoryView {
     this.shown = null;
     this.signature = '';
     this.expectedAt = 0;
+    this.errors = new Map();
     byId('story-copy').addEventListener('click', () => this.copy());
   }
 
@@ -124,6 +128,7 @@ export class StoryView {
     const total = Math.max(story.duration_ms ?? 0, ...ends, 0.001);
     byId('scale').dataset.total = String(total);
     fill(byId('scale'), make('span', {}, '0'), make('span', {}, duration(total / 2)), make('span', {}, duration(total)));
+    this.errors = new Map(story.rows.map((row) => [row.id, row.error]));
     const focused = document.activeElement?.closest?.('tr')?.dataset.id;
     fill(byId('rows'), ...story.rows.flatMap((row) => this.rowOf(row, total)));
     if (focused) byId('rows').querySelector(`tr[data-id="${CSS.escape(focused)}"] button`)?.focus({ preventScroll: true });
@@ -140,21 +145,23 @@ export class StoryView {
     const toggle = make('button', {
       type: 'button', className: 'row-name', 'aria-expanded': String(open), 'aria-controls': details, onclick: () => this.toggle(row.id),
     }, make('span', { className: 'glyph', 'aria-hidden': 'true' }, '▸'), make('span', { className: 'name' }, row.name, hinted(hintOf(row))));
-    const name = make('th', { scope: 'row' }, toggle, row.error ? make('p', { className: 'row-error' }, row.error) : null);
-    name.style.setProperty('--depth', String(Math.min(row.depth, 8)));
+    const name = make('th', { scope: 'row' }, toggle);
     const tr = make('tr', {
       className: `${row.status} sort-${sort}`,
       data: { id: row.id, parent: row.parent ?? '', name: row.name, start: row.start_ms, duration: row.duration_ms ?? '' },
     }, name, make('td', { className: 'when' }, make('span', { className: 'lane', 'aria-hidden': 'true' }, bar), make('span', { className: 'unseen' }, `starts at ${duration(row.start_ms)}`)),
     make('td', { className: 'took' }, row.duration_ms === null ? make('em', {}, row.status === 'waiting' ? 'waits' : 'runs') : duration(row.duration_ms)));
-    return [tr, this.detailsOf(row, details, open)];
+    const error = row.error && row.error !== this.errors.get(row.parent) ? errorOf(row) : null;
+    const drawn = [tr, error, this.detailsOf(row, details, open)].filter(Boolean);
+    for (const part of drawn) part.style.setProperty('--depth', String(Math.min(row.depth, DEPTH_SHOWN_MAX)));
+    return drawn;
   }
 
   detailsOf(row, id, open) {
     const pairs = Object.entries(row.attributes ?? {});
-    const events = (row.events ?? []).map((event) => [`${event.name} at ${duration(event.at_ms)}`, Object.entries(event.attributes ?? {}).map(([key, value]) => `${key}=${value}`).join(' ')]);
+    const events = (row.events ?? []).map((event) => ['event', [`${event.name} at ${duration(event.at_ms)}`, ...Object.entries(event.attributes ?? {}).map(([key, value]) => `${key}=${value}`)].join(' ')]);
     const links = (row.links ?? []).map((link) => ['link', link.code ?? link.trace_id]);
-    const all = [['kind', `${row.kind}, from the ${row.source === 'queue' ? 'queue' : 'trace'}`], ['starts at', duration(row.start_ms)], ...pairs, ...events, ...links];
+    const all = [['kind', `${row.kind}, from the ${row.source === 'queue' ? 'queue' : 'trace'}`], ['starts at', duration(row.start_ms)], ...(row.error ? [['error', row.error]] : []), ...pairs, ...events, ...links];
     const list = make('dl', {}, ...all.flatMap(([key, value]) => [make('dt', {}, key), make('dd', { dir: 'auto' }, String(value))]));
     return make('tr', { className: 'details', id, hidden: !open }, make('td', { colSpan: 3 }, list));
   }
@@ -190,6 +197,11 @@ function sortOf(row) {
   if (row.kind === 'message' || row.kind === 'producer') return 'queue';
   if (row.kind !== 'client') return 'work';
   return row.name.startsWith('chat ') ? 'model' : 'call';
+}
+
+/** An error has a line of its own below its row, over the whole width. It is not told again where a child repeats its parent's. */
+function errorOf(row) {
+  return make('tr', { className: 'error-line' }, make('td', { colSpan: 3, dir: 'auto' }, make('p', { className: 'row-error' }, row.error)));
 }
 
 /** A few words that tell a row from others of its name: the method that was called, which attempt it is. */

@@ -82,8 +82,12 @@ pub struct MessageStory {
     pub partition: Partition,
     /// How urgent its key is.
     pub priority: Priority,
-    /// The message whose handling made it.
+    /// The message whose handling made it; of a replay, the dead letter.
     pub cause: Option<MessageId>,
+    /// The dead letter that it is a replay of.
+    pub replay_of: Option<MessageId>,
+    /// The message that it became when it was tried again after its death.
+    pub replayed_as: Option<MessageId>,
     /// Whom it concerns.
     pub subject: Option<String>,
     /// Its trace, and the span that its handling is a child of.
@@ -141,9 +145,9 @@ pub struct AmbiguousMark {
 pub struct RecentFilter {
     /// Only those whose first message is of this kind.
     pub kind: Option<String>,
-    /// Only those whose first message ended like this.
+    /// Only those that ended like this; see [`RecentTrace::outcome`].
     pub outcome: Option<Outcome>,
-    /// Only those whose first message took at least this long from acceptance to its end.
+    /// Only those that took at least this long from their first acceptance to the end of their last message.
     pub over: Option<Duration>,
     /// Only those accepted since.
     pub since: Option<Timestamp>,
@@ -151,7 +155,7 @@ pub struct RecentFilter {
     pub limit: u16,
 }
 
-/// The first message of a trace.
+/// The first message of a trace, and what became of the whole.
 #[derive(Debug, Clone)]
 pub struct RecentTrace {
     /// Its number.
@@ -168,9 +172,10 @@ pub struct RecentTrace {
     pub trace: SpanContext,
     /// When it was accepted.
     pub accepted_at: Timestamp,
-    /// How it ended, if it has.
+    /// How the trace ended, once nothing of it goes on: the worst of `dead`, `cancelled`, `expired` and `erased` that any of
+    /// its messages came to, else how the first one ended. What a replay made good does not count.
     pub outcome: Option<Outcome>,
-    /// When it ended.
+    /// When the last of its messages ended, once nothing of it goes on.
     pub ended_at: Option<Timestamp>,
 }
 

@@ -63,7 +63,8 @@ pub(crate) async fn start(
 ) -> anyhow::Result<WorkersHandle> {
     let began = Instant::now();
     ground.queue.start_chores();
-    let me = WorkerId::new(ground.health.identity().instance.as_str());
+    // A name of its own at every start: whoever comes back under an old name would own what it may not know it owns.
+    let me = WorkerId::unique(&ground.health.identity().instance, std::process::id());
     let membership = Membership::join(&ground.pools, &settings.stores.membership, me)
         .await
         .context("joining the workers")?;

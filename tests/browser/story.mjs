@@ -4,7 +4,7 @@
 //
 // It taps each chip, waits for the answer, and reads the story that the page draws: one trace from the edge to the send, one root, every parent present,
 // every bar where the API says it is. A planted delay of the model must show in the model's row. Then axe looks at every view in three widths and both
-// colour schemes and must find nothing. Prints one line per step; the exit status says whether all held.
+// colour schemes, at a story with a failed attempt, and must find nothing. Prints one line per step; the exit status says whether all held.
 
 import assert from 'node:assert/strict';
 import axe from 'axe-core';
@@ -16,7 +16,14 @@ const FLAGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
 ];
 const ANSWER_MS = 30_000;
+/** A chat that was read: from then on, bubbles that come are new. */
+const READ_CHAT = '#log[aria-busy=false]';
 const PLANTED_DELAY_MS = 300;
+/** What axe looks at shows a failed attempt and a fault that is still active. */
+const FAULTS = [
+  { target: 'telegram', method: 'sendMessage', status: 500, times: 1 },
+  { target: 'openai', latency_ms: 1, times: 1 },
+];
 /** A bar may be off by rounding and by its least width. */
 const PIXELS_OFF_MAX = 3;
 
@@ -40,6 +47,7 @@ async function main() {
     const complaints = watchForComplaints(page);
     await page.goto(`${PAGE}/`);
     await page.getByText('Send something; its way appears here.').waitFor();
+    await page.locator(READ_CHAT).waitFor();
     for (const saying of SAYINGS) await tellOneStory(page, saying);
     assert.deepEqual(complaints, [], 'the page complains about nothing');
     await context.close();
@@ -73,14 +81,16 @@ async function tellOneStory(page, { chip, parts, asksTheModel }) {
   const code = await bubble.locator('button.code').innerText();
   await page.locator('#story-code', { hasText: code }).waitFor({ timeout: ANSWER_MS });
   await page.locator('#story-outcome', { hasText: /^done$/ }).waitFor({ timeout: ANSWER_MS });
+  await page.locator('#story[aria-busy=false]').waitFor({ timeout: ANSWER_MS });
 
   const answer = await page.request.get(`${PAGE}/ops/traces/${await traceIdOfNewest(page)}`);
   const story = await answer.json();
   assert.equal(story.code, code, 'the bubble and the API tell of the same trace');
+  assert.deepEqual(story.notes, [], 'nothing is missing from the story');
   const rows = await drawnRows(page);
   checkTree(rows, parts);
   checkAgainstApi(rows, story);
-  if (asksTheModel) checkPlantedDelay(story);
+  if (asksTheModel) checkPlantedDelay(rows);
   told(`${chip}: ${rows.length} steps, one trace ${code}`);
 }
 
@@ -122,18 +132,24 @@ function checkAgainstApi(rows, story) {
   }
 }
 
-function checkPlantedDelay(story) {
-  const model = story.rows.find((row) => row.name.startsWith('chat '));
-  assert.ok(model.duration_ms >= PLANTED_DELAY_MS, `the model's row shows its delay: ${model.duration_ms} ms`);
+function checkPlantedDelay(rows) {
+  const model = rows.find((row) => row.name.startsWith('chat '));
+  assert.ok(Number(model.duration) >= PLANTED_DELAY_MS, `the model's row shows its delay: ${model.words}`);
+  const least = (PLANTED_DELAY_MS / model.total) * model.laneWidth - PIXELS_OFF_MAX;
+  assert.ok(model.barWidth >= least, `the model's bar shows its delay: ${model.barWidth} px, at least ${least}`);
 }
 
 async function lookWithAxe(browser, colorScheme) {
   const context = await browser.newContext({ colorScheme, reducedMotion: 'reduce', viewport: { width: 1280, height: 900 } });
   const page = await context.newPage();
+  for (const fault of FAULTS) assert.equal((await page.request.post(`${PAGE}/_/faults`, { data: fault })).status(), 201);
   await page.goto(`${PAGE}/`);
+  await page.locator(READ_CHAT).waitFor();
   const before = await page.locator('.bubble.own').count();
   await page.getByRole('button', { name: '/status', exact: true }).click();
   await page.locator('.bubble.own').nth(before).getByText(/answered in/).waitFor({ timeout: ANSWER_MS });
+  await page.locator('#story[aria-busy=false] .row-error').first().waitFor({ timeout: ANSWER_MS });
+  await page.getByRole('button', { name: /^Clear: / }).first().waitFor();
   await page.locator('#rows tr[data-id] button').first().click();
   for (const width of WIDTHS) {
     await page.setViewportSize({ width, height: 800 });
@@ -143,6 +159,7 @@ async function lookWithAxe(browser, colorScheme) {
       await checkView(page, `${colorScheme}, ${width} px, ${view}`);
     }
   }
+  await page.request.delete(`${PAGE}/_/faults`);
   told(`axe finds nothing: ${colorScheme}, ${WIDTHS.join(', ')} px`);
   await context.close();
 }

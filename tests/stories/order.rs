@@ -66,18 +66,7 @@ async fn cloud_pacing_never_meets_a_429_and_keeps_order() {
         let expected: Vec<String> = (0..8).map(|turn| format!("/no{turn:02}")).collect();
         assert_eq!(order, expected, "chat {chat}");
     }
-    let log: Value = house
-        .client
-        .get(format!(
-            "http://127.0.0.1:{}/_/telegram/log",
-            house.doors.playground
-        ))
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let log = calls(&house).await;
     assert!(
         !log.to_string().contains("429"),
         "a 429 was earned: {log:#}"
@@ -96,7 +85,11 @@ async fn a_chat_that_must_wait_delays_no_other() {
             .status(),
         200
     );
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    house
+        .wait_until("the first chat is told to wait", || async {
+            calls(&house).await.to_string().contains("429")
+        })
+        .await;
 
     let asked = std::time::Instant::now();
     assert_eq!(
@@ -117,9 +110,53 @@ async fn a_chat_that_must_wait_delays_no_other() {
     );
 }
 
+/// Every call that the stand-in received, with the status it was answered.
+async fn calls(house: &House) -> Value {
+    let url = format!("http://127.0.0.1:{}/_/telegram/log", house.doors.playground);
+    let answer = house.client.get(url).send().await.unwrap();
+    answer.json().await.unwrap()
+}
+
 /// The command that an "I don't know /no07." names.
 fn named_command(message: &Value) -> Option<String> {
     let text = message["text"].as_str()?;
     let (_, rest) = text.split_once("/no")?;
     Some(format!("/no{}", rest.get(..2)?))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_whose_handler_takes_ten_seconds_delays_no_other() {
+    let house = House::open_with(&OWN_SERVER).await;
+    let slow = json!({"target": "telegram", "method": "sendMessage", "chat_id": 70_000, "latency_ms": 10_000, "times": 1});
+    house.control("faults", &slow).await;
+    assert_eq!(
+        house
+            .post_update(&updates::text(4_000_000, 70_000, "/start"))
+            .await
+            .status(),
+        200
+    );
+
+    for chat in 1..=300_i64 {
+        let update = updates::text(4_000_000 + chat, 70_000 + chat, "/start");
+        assert_eq!(house.post_update(&update).await.status(), 200);
+    }
+    for chat in 1..=300_i64 {
+        house
+            .wait_for_message(70_000 + chat, |text| text.contains("/help"))
+            .await;
+    }
+
+    assert!(
+        house.sent(70_000).await.is_empty(),
+        "the slow one is still on its way"
+    );
+    let database = house.database().await;
+    let waited = "select percentile_cont(0.99) within group (order by extract(epoch from e.started_at - m.accepted_at) * 1000)::float8 \
+                  from messages m join endings e on e.message_id = m.id where m.key not like '%:70000'";
+    let p99_ms: f64 = database.query_one(waited, &[]).await.unwrap().get(0);
+    assert!(p99_ms < 200.0, "accepted to begun: p99 {p99_ms} ms");
+    house
+        .wait_for_message(70_000, |text| text.contains("/help"))
+        .await;
 }

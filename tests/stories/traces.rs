@@ -71,10 +71,68 @@ async fn a_message_that_fails_twice_and_survives_a_kill_shows_every_attempt_unde
     house.wait_until_idle().await;
 
     let story = story_of(&house, &said).await;
-    let text = story.to_string();
-    assert!(
-        text.matches("\"attempt").count() >= 3,
+    let attempts = attempts_at_the_answer(&story);
+    let told: Vec<(u64, &str)> = attempts
+        .iter()
+        .filter_map(|row| {
+            let attributes = &row["attributes"];
+            Some((
+                attributes["sallyport.attempt"].as_u64()?,
+                attributes["sallyport.outcome"].as_str()?,
+            ))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [(1, "retry"), (2, "retry"), (3, "interrupted"), (4, "done")],
         "every attempt is shown: {story:#}"
+    );
+    assert_says_what_was_lost(&story, attempts[2]);
+    assert_eq!(story["outcome"], "done");
+    let sentence = story["sentence"].as_str().unwrap_or_default();
+    assert!(
+        sentence.starts_with("Answered in ") && sentence.contains("after 3 failed attempts"),
+        "{sentence}"
+    );
+}
+
+/// The rows of the attempts at sending the answer, all of which its message counts. A wait for a turn is none.
+fn attempts_at_the_answer(story: &Value) -> Vec<&Value> {
+    let answer = story["messages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|message| message["kind"] == "telegram.send")
+        .unwrap_or_else(|| panic!("the answer is part of the story: {story:#}"));
+    let attempts: Vec<&Value> = rows(story)
+        .filter(|row| row["kind"] == "attempt" && row["parent"] == answer["row"])
+        .filter(|row| row["attributes"]["sallyport.outcome"] != "snooze")
+        .collect();
+    assert_eq!(
+        answer["attempts"].as_u64(),
+        u64::try_from(attempts.len()).ok(),
+        "each of them counts: {story:#}"
+    );
+    attempts
+}
+
+/// The row of an interrupted attempt is the queue's, and says with its story why nobody knows what happened in it.
+fn assert_says_what_was_lost(story: &Value, interrupted: &Value) {
+    assert_eq!(
+        (&interrupted["source"], &interrupted["status"]),
+        (&json!("queue"), &json!("error"))
+    );
+    let note = interrupted["attributes"]["sallyport.note"]
+        .as_str()
+        .unwrap_or_default();
+    assert!(
+        note.starts_with("spans lost with worker "),
+        "{interrupted:#}"
+    );
+    let mut notes = story["notes"].as_array().into_iter().flatten();
+    assert!(
+        notes.any(|said| said.as_str().is_some_and(|said| said.starts_with(note))),
+        "{story:#}"
     );
 }
 

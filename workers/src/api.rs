@@ -5,7 +5,7 @@
 //! operator's token. It shows no message's text.
 //!
 //! A request passes, in this order: a place among those in flight (cheapest refusal first), its deadline, the token,
-//! then its handler. Errors only travel until [`problem`] turns them into bodies, in one place.
+//! then its handler. Errors only travel until `problem` turns them into bodies, in one place.
 
 mod auth;
 mod dead;

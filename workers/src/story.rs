@@ -4,9 +4,11 @@
 //! the flight recorder knows what happened inside. A story is drawn from the queue's rows first and from spans second,
 //! so it is never empty. It says nothing of what anybody wrote.
 
+mod commit;
 mod messages;
 mod row;
 mod sentence;
+mod standing;
 mod tree;
 mod weave;
 
@@ -94,13 +96,13 @@ pub struct Story {
 }
 
 impl Story {
-    /// Its dead messages, in the order of the queue: what a replay puts back.
+    /// Its dead messages that nobody has replayed, in the order of the queue: what a replay puts back.
     #[must_use]
     pub fn dead_messages(&self) -> Vec<MessageId> {
         let dead = self
             .messages
             .iter()
-            .filter(|message| message.outcome == Standing::Dead);
+            .filter(|message| message.outcome == Standing::Dead && message.replayed_as.is_none());
         dead.filter_map(|message| message.id.parse().ok().map(MessageId))
             .collect()
     }
@@ -115,7 +117,7 @@ pub struct StoryMessage {
     pub kind: String,
     /// How it stands.
     pub outcome: Standing,
-    /// Attempts that ended or run.
+    /// Attempts that ended, were interrupted or run; a snooze is none.
     pub attempts: usize,
     /// When it was accepted.
     pub accepted_at: Timestamp,
@@ -123,8 +125,12 @@ pub struct StoryMessage {
     pub ended_at: Option<Timestamp>,
     /// The id of its row.
     pub row: String,
-    /// The message that caused it.
+    /// The message that caused it; of a replay, the dead letter.
     pub cause: Option<String>,
+    /// The dead letter that it is a replay of.
+    pub replay_of: Option<String>,
+    /// The message that it became when it was tried again after its death.
+    pub replayed_as: Option<String>,
     /// What the source calls it.
     pub delivery: Option<Delivery>,
     /// Whom it concerns: decides who may read the story, and is not part of it.
@@ -234,11 +240,13 @@ impl StoryMessage {
             id: message.id.to_string(),
             kind: message.kind.clone(),
             outcome: Standing::of(message.state),
-            attempts: message.attempts.len(),
+            attempts: messages::attempts_of(message),
             accepted_at: message.accepted_at,
             ended_at: message.ended_at,
             row: messages::row_id(message.id),
             cause: message.cause.map(|cause| cause.to_string()),
+            replay_of: message.replay_of.map(|dead| dead.to_string()),
+            replayed_as: message.replayed_as.map(|replay| replay.to_string()),
             delivery: message.delivery_id.as_ref().map(|id| Delivery {
                 source: message.source.clone(),
                 id: id.clone(),

@@ -1,7 +1,7 @@
 //! The client: asks a model, streams its answer, and can tell whether the provider is there.
 //!
-//! It exists to carry out what [settings](crate::settings) and [retry](self::retry) decide. How an answer is read is
-//! in [`answer`], how bytes travel in [`transport`].
+//! It exists to carry out what [settings](crate::settings) and `retry` decide. How an answer is read is
+//! in `answer`, how bytes travel in `transport`.
 
 mod answer;
 mod probe;

@@ -10,7 +10,7 @@ use frankenstein::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, TOKEN};
+use crate::stage::{Stage, TOKEN, wait_until};
 
 fn read<T: DeserializeOwned>(answer: Value) -> T {
     let good: MethodResponse<T> =
@@ -315,7 +315,11 @@ async fn a_long_poll_wakes_for_an_update_and_ends_for_a_second_poller() {
 
     let first = stage.call("getUpdates", json!({"offset": offset, "timeout": 20}));
     let second = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        // The first poll has begun once what it confirms is gone.
+        wait_until("the first poll has begun", || async {
+            stage.call("getWebhookInfo", json!({})).await["result"]["pending_update_count"] == 0
+        })
+        .await;
         stage.call("getUpdates", json!({"timeout": 0})).await
     };
     let (first, second) = tokio::join!(first, second);

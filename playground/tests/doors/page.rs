@@ -4,7 +4,7 @@ use axum::{Json, Router, http::HeaderMap, http::StatusCode, response::IntoRespon
 use sallyport_playground::{OpsToken, PlaygroundSettings};
 use serde_json::{Value, json};
 
-use crate::stage::Stage;
+use crate::stage::{Stage, wait_until};
 
 #[tokio::test]
 async fn the_page_comes_with_a_strict_policy_and_nothing_inline() {
@@ -143,14 +143,19 @@ async fn a_stop_ends_long_polls_and_streams_in_time() {
         .send()
         .await
         .unwrap();
-    let poll = client
-        .get(format!(
-            "{}/bot1000001:x/getUpdates?timeout=50",
-            handle.url()
-        ))
-        .send();
-    let poll = tokio::spawn(poll);
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    let said = client.post(format!("{}/_/telegram/say", handle.url()));
+    let said = said.json(&json!({"chat_id": 7, "text": "hello"})).send();
+    let said: Value = said.await.unwrap().json().await.unwrap();
+    let bot = format!("{}/bot1000001:x", handle.url());
+    let offset = said["update_id"].as_i64().unwrap() + 1;
+    let poll = client.get(format!("{bot}/getUpdates?timeout=50&offset={offset}"));
+    let poll = tokio::spawn(poll.send());
+    wait_until("the poll has begun and confirmed what was said", || async {
+        let info = client.get(format!("{bot}/getWebhookInfo")).send();
+        let info: Value = info.await.unwrap().json().await.unwrap();
+        info["result"]["pending_update_count"] == 0
+    })
+    .await;
 
     stop.cancel();
 

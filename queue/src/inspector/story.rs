@@ -42,7 +42,9 @@ impl Inspector {
         let priorities: Vec<i16> = messages.iter().map(|row| row.get("priority")).collect();
         let places: [&(dyn ToSql + Sync); 3] = [&partitions, &priorities, &ids];
         let of_ids: [&(dyn ToSql + Sync); 1] = [&ids];
-        let (waiting, ended, tried, running, ambiguous) = tokio::try_join!(
+        let causes: Vec<i64> = messages.iter().filter_map(|row| row.get("cause")).collect();
+        let of_ids_and_causes: [&(dyn ToSql + Sync); 2] = [&ids, &causes];
+        let (waiting, ended, tried, running, ambiguous, replays) = tokio::try_join!(
             connection.query(include_str!("unfinished.sql"), &places),
             connection.query(
                 "SELECT * FROM endings WHERE message_id = ANY ($1) ORDER BY ended_at",
@@ -57,6 +59,7 @@ impl Inspector {
                 "SELECT * FROM ambiguous WHERE message_id = ANY ($1) ORDER BY at",
                 &of_ids
             ),
+            connection.query(include_str!("replays.sql"), &of_ids_and_causes),
         )
         .map_err(failed())?;
 
@@ -82,6 +85,8 @@ impl Inspector {
         tell(&running, "id", add_running_attempt);
         tell(&ended, "message_id", add_ending);
         tell(&ambiguous, "message_id", add_ambiguous_mark);
+        tell(&replays, "id", add_replay);
+        tell(&replays, "replayed_as", add_dead_letter);
         Ok(stories)
     }
 }
@@ -98,6 +103,8 @@ fn told_by_the_log(row: &Row) -> Result<MessageStory, StoreError> {
         partition: rows::partition(row, "messages")?,
         priority: rows::priority(row, "messages")?,
         cause: row.get::<_, Option<i64>>("cause").map(MessageId),
+        replay_of: None,
+        replayed_as: None,
         subject: row.get("subject"),
         trace: rows::trace(row, "messages")?,
         payload_bytes: rows::count(row.get("payload_bytes")),
@@ -154,6 +161,14 @@ fn add_ending(story: &mut MessageStory, row: &Row) {
     story.ended_at = row.get("ended_at");
     story.ready_at = None;
     story.state = Outcome::from_word(row.get("outcome")).map_or(State::Unknown, State::Ended);
+}
+
+fn add_replay(story: &mut MessageStory, row: &Row) {
+    story.replayed_as = Some(MessageId(row.get("replayed_as")));
+}
+
+fn add_dead_letter(story: &mut MessageStory, row: &Row) {
+    story.replay_of = Some(MessageId(row.get("id")));
 }
 
 fn add_ambiguous_mark(story: &mut MessageStory, row: &Row) {

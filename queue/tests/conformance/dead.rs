@@ -1,6 +1,6 @@
 //! Trying dead letters again (law L11).
 
-use sallyport_queue::{ErrorNote, MessageId, State, Verdict};
+use sallyport_queue::{ErrorNote, MessageId, Outcome, RecentFilter, State, Verdict};
 
 use crate::house::{House, Worker, end, message, only};
 
@@ -47,6 +47,36 @@ async fn a_replay_is_a_new_message_under_the_old_trace_and_happens_once() {
             .collect::<Vec<_>>(),
         ["dead", State::Running.as_str()]
     );
+    assert_eq!(
+        story
+            .iter()
+            .map(|message| (message.replayed_as, message.replay_of))
+            .collect::<Vec<_>>(),
+        [(Some(new), None), (None, Some(dead))]
+    );
+}
+
+#[tokio::test]
+async fn a_trace_is_listed_as_its_replay_ended_and_not_as_the_death_before() {
+    let house = House::new().await;
+    let worker = house.worker("a").await;
+    let dead = bury(&house, &worker, "in:1", "timeout").await;
+    let outcome = async || {
+        let filter = RecentFilter {
+            limit: 10,
+            ..RecentFilter::default()
+        };
+        let listed = only(house.queue.inspect().recent(&filter).await.unwrap());
+        (listed.outcome, listed.ended_at.is_some())
+    };
+    assert_eq!(outcome().await, (Some(Outcome::Dead), true));
+
+    house.queue.dead_letters().replay(&[dead]).await.unwrap();
+    assert_eq!(outcome().await, (None, false));
+    let claimed = only(worker.claim().await);
+    worker.settle(end(&claimed, Verdict::Done)).await;
+
+    assert_eq!(outcome().await, (Some(Outcome::Done), true));
 }
 
 #[tokio::test]

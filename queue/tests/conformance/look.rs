@@ -181,6 +181,47 @@ async fn traces_are_found_by_delivery_and_listed_by_outcome() {
 }
 
 #[tokio::test]
+async fn a_trace_whose_answer_was_cancelled_is_listed_as_cancelled() {
+    let house = House::new().await;
+    let worker = house.worker("a").await;
+    let receipt = house.accept(delivery("41")).await;
+    let claimed = only(worker.claim().await);
+    let reply = NewMessage {
+        trace: receipt.trace,
+        cause: Some(receipt.id),
+        ..message("out:1")
+    };
+    worker
+        .settle(Settlement {
+            outgoing: vec![reply],
+            ..end(&claimed, Verdict::Done)
+        })
+        .await;
+    let with = async |outcome: Option<Outcome>| {
+        let filter = RecentFilter {
+            outcome,
+            limit: 10,
+            ..RecentFilter::default()
+        };
+        house.queue.inspect().recent(&filter).await.unwrap()
+    };
+    assert_eq!(only(with(None).await).outcome, None);
+
+    let reason = "the chat cannot be reached".to_owned();
+    let send = only(worker.claim().await);
+    worker
+        .settle(end(&send, Verdict::Cancelled { reason }))
+        .await;
+
+    let listed = only(with(Some(Outcome::Cancelled)).await);
+    assert_eq!(
+        (listed.id, listed.outcome),
+        (receipt.id, Some(Outcome::Cancelled))
+    );
+    assert!(with(Some(Outcome::Done)).await.is_empty());
+}
+
+#[tokio::test]
 async fn an_ambiguous_send_is_part_of_the_story() {
     let house = House::new().await;
     let worker = house.worker("a").await;

@@ -3,7 +3,7 @@
 //! A part is a message of its own, or new text for a message that is there already (an edit, a streamed answer). Each
 //! part that was sent is remembered before the next one goes out, so that an attempt that comes later goes on behind it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sallyport_postgres::PoolError;
 use sallyport_queue::Claimed;
@@ -194,10 +194,12 @@ impl<'a> Screen<'a> {
         for _ in 0..REMEDIES_MAX {
             self.wait_for_turn().await?;
             let on_its_way = OnItsWay::new(self.delivery, self.message);
+            let asked = Instant::now();
             let called = self.bot.api.send_text(&new).await;
             on_its_way.arrived();
             let error = match called {
                 Ok(message) => {
+                    self.bot.answered(asked.elapsed());
                     SendTried::Sent.emit(&self.delivery.meters);
                     return Ok(message);
                 }
@@ -231,8 +233,10 @@ impl<'a> Screen<'a> {
         };
         for _ in 0..REMEDIES_MAX {
             self.wait_for_turn().await?;
+            let asked = Instant::now();
             let error = match self.bot.api.edit_text(&edit).await {
                 Ok(()) => {
+                    self.bot.answered(asked.elapsed());
                     SendTried::Sent.emit(&self.delivery.meters);
                     return Ok(message);
                 }

@@ -8,7 +8,6 @@ use crate::story::{RowStatus, Standing, Story as Told};
 
 /// A story for a chat.
 pub(super) fn retold(story: &Told) -> Story {
-    let first = story.messages.first();
     let rows = story.rows.iter().map(|row| StoryRow {
         depth: row.depth,
         name: row.name.clone(),
@@ -21,15 +20,16 @@ pub(super) fn retold(story: &Told) -> Story {
         state: state(story.outcome),
         began: story.started_at,
         took: story.finished.then(|| milliseconds(story.duration_ms)),
-        attempts: first.map_or(0, |message| {
-            u16::try_from(message.attempts).unwrap_or(u16::MAX)
-        }),
-        rows: rows.collect(),
-        last_error: story.rows.iter().rev().find_map(|row| row.error.clone()),
-        can_replay: story
+        // Of the message that needed most: the answer is a message of its own, and so is a replay.
+        attempts: story
             .messages
             .iter()
-            .any(|message| message.outcome == Standing::Dead),
+            .map(|message| u16::try_from(message.attempts).unwrap_or(u16::MAX))
+            .max()
+            .unwrap_or(0),
+        rows: rows.collect(),
+        last_error: story.rows.iter().rev().find_map(|row| row.error.clone()),
+        can_replay: !story.dead_messages().is_empty(),
     }
 }
 

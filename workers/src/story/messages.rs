@@ -13,6 +13,10 @@ const WAIT_MS_MIN: f64 = 0.05;
 
 /// How the queue calls an attempt that a crash cut off.
 const INTERRUPTED: &str = "interrupted";
+/// How the queue calls an attempt that was put off before it was one.
+const SNOOZE: &str = "snooze";
+/// What a reader of the row has to know.
+const NOTE: &str = "sallyport.note";
 /// Which attempt, from 1.
 pub(super) const ATTEMPT: &str = "sallyport.attempt";
 /// What it came to.
@@ -54,6 +58,12 @@ fn message_row(message: &MessageStory, origin: Origin) -> Row {
     row.set(OUTCOME, message.state.as_str());
     if let Some(delivery) = &message.delivery_id {
         row.set("sallyport.delivery_id", delivery.clone());
+    }
+    if let Some(dead) = message.replay_of {
+        row.set("sallyport.replay_of", dead.to_string());
+    }
+    if let Some(replay) = message.replayed_as {
+        row.set("sallyport.replayed_as", replay.to_string());
     }
     if let Some(ready_at) = message.ready_at {
         row.set("sallyport.ready_at", ready_at.to_string());
@@ -121,6 +131,32 @@ fn bare(message: &MessageStory, attempt: &AttemptStory, place: usize, origin: Or
     row.duration_ms = attempt
         .ended_at
         .map(|ended| span_ms(attempt.started_at, ended));
+    if was_interrupted(attempt) {
+        row.set(NOTE, spans_lost(attempt));
+    }
+    row
+}
+
+/// What is to be said of an interrupted attempt without a span.
+pub(super) fn spans_lost(attempt: &AttemptStory) -> String {
+    format!("spans lost with worker {}", attempt.worker)
+}
+
+/// How often a message was tried.
+pub(super) fn attempts_of(message: &MessageStory) -> usize {
+    let tried = message.attempts.iter();
+    tried.filter(|attempt| attempt.outcome != SNOOZE).count()
+}
+
+/// The time between the death of a message and its replay, which somebody had to ask for.
+pub(super) fn wait_for_replay(dead: &MessageStory, replay: &MessageStory, origin: Origin) -> Row {
+    let died_at = last_known(dead);
+    let id = format!("{}.r", row_id(replay.id));
+    let start_ms = origin.offset_ms(died_at);
+    let mut row = Row::of_queue(id, RowKind::Wait, "wait".to_owned(), start_ms);
+    row.parent = Some(row_id(dead.id));
+    row.duration_ms = Some(span_ms(died_at, replay.accepted_at));
+    row.set("sallyport.wait_after", "dead");
     row
 }
 

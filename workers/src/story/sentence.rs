@@ -3,8 +3,9 @@
 //! It exists for the glance; the rows are for the look. Operators read it, so it is English and names no person.
 
 use super::row::{Row, RowKind};
+use super::standing::counting;
 use super::weave::{covered_ms, is_model};
-use super::{Standing, Story};
+use super::{Standing, Story, StoryMessage};
 
 /// A part that took less of the whole is not worth naming.
 const SHARE_MIN: f64 = 0.25;
@@ -43,6 +44,9 @@ pub(super) fn sentence(story: &Story, rows: &[Row]) -> String {
             humane(story.duration_ms),
             error.unwrap_or("no reason known")
         ),
+        Standing::Cancelled | Standing::Expired | Standing::Erased if unsaid(story).is_some() => {
+            not_answered(story, rows)
+        }
         Standing::Cancelled => format!("Cancelled after {}", humane(story.duration_ms)),
         Standing::Expired => "Came too late to be handled".to_owned(),
         Standing::Ignored => "Nobody handles such a message".to_owned(),
@@ -58,24 +62,68 @@ fn waiting(story: &Story, error: Option<&str>) -> String {
     format!("Waiting for {}{why}", humane(story.duration_ms))
 }
 
+/// The answers of a story, those that a replay stands for left out.
+fn answers(story: &Story) -> impl Iterator<Item = &StoryMessage> {
+    counting(&story.messages).filter(|message| message.kind.ends_with(".send"))
+}
+
+/// The first answer that was to be said, and was not, for the reason that the story stands for.
+fn unsaid(story: &Story) -> Option<&StoryMessage> {
+    answers(story).find(|answer| answer.outcome == story.outcome)
+}
+
+fn is_answered(story: &Story) -> bool {
+    answers(story).any(|answer| answer.outcome == Standing::Done)
+}
+
+/// Nobody failed, but a person waits in vain.
+fn not_answered(story: &Story, rows: &[Row]) -> String {
+    let attempts = unsaid(story).into_iter().flat_map(|answer| {
+        rows.iter()
+            .rev()
+            .filter(|row| row.kind == RowKind::Attempt && row.parent.as_ref() == Some(&answer.row))
+    });
+    let reason = match story.outcome {
+        Standing::Expired => "it was too late",
+        Standing::Erased => "its content was erased",
+        _ => attempts
+            .filter_map(|row| row.error.as_deref())
+            .next()
+            .unwrap_or("it was cancelled"),
+    };
+    let how = if is_answered(story) {
+        "Answered in part only"
+    } else {
+        "Not answered"
+    };
+    format!("{how}: {reason}")
+}
+
 fn done(story: &Story, rows: &[Row]) -> String {
-    let verb = if story
-        .messages
-        .iter()
-        .any(|message| message.kind.ends_with(".send"))
-    {
+    let verb = if is_answered(story) {
         "Answered"
     } else {
         "Done"
     };
-    let mut sentence = format!("{verb} in {}", humane(story.duration_ms));
+    let replays = story
+        .messages
+        .iter()
+        .filter(|message| message.replay_of.is_some())
+        .count();
+    let after = match replays {
+        0 => String::new(),
+        1 => " after a replay".to_owned(),
+        several => format!(" after {several} replays"),
+    };
+    let mut sentence = format!("{verb}{after} in {}", humane(story.duration_ms));
     let failed = rows
         .iter()
         .filter(|row| row.kind == RowKind::Attempt && row.error.is_some())
         .count();
     if failed > 0 {
+        let joined = if replays > 0 { ", with" } else { " after" };
         sentence.push_str(&format!(
-            " after {failed} failed {}",
+            "{joined} {failed} failed {}",
             plural(failed, "attempt")
         ));
     }

@@ -1,5 +1,7 @@
 //! Weaves stories out of hand-made rows and spans: whole ones, ones with holes, and ones that make no sense.
 
+mod commit;
+mod endings;
 mod loom;
 
 use jiff::SignedDuration;

@@ -6,12 +6,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
-use sallyport_queue::{MessageId, MessageStory, Outcome, State};
+use sallyport_queue::{AttemptStory, MessageId, MessageStory, Outcome, State};
 use sallyport_telemetry::trace::{SpanKind, SpanRecord, TraceId, Value};
 
-use super::messages::{self, MESSAGE, rows_of, was_interrupted};
+use super::commit::tell_commits;
+use super::messages::{self, ATTEMPT, MESSAGE, rows_of, was_interrupted};
 use super::row::{Origin, Row, RowKind, RowSource, rounded, span_ms};
-use super::{Standing, Story, StoryMessage, sentence, tree};
+use super::standing::standing;
+use super::{Story, StoryMessage, sentence, tree};
 
 /// Rows of one story; more are cut off with a note. A page that draws them stays usable.
 const ROWS_MAX: usize = 2_000;
@@ -26,7 +28,8 @@ pub(super) fn weave(
     let origin = Origin(began(messages, &spans)?);
     let ended = ended(messages, &spans)?;
     let notes = notes(messages, &spans);
-    let standing = standing(messages, &spans);
+    let told: Vec<StoryMessage> = messages.iter().map(StoryMessage::of).collect();
+    let standing = standing(&told, &spans);
     let finished = !standing.goes_on();
     let (root, mut rows) = tree::arrange(rows(messages, spans, origin))?;
     let mut story = Story {
@@ -39,7 +42,7 @@ pub(super) fn weave(
         duration_ms: span_ms(origin.0, if finished { ended } else { now.max(ended) }),
         notes,
         root,
-        messages: messages.iter().map(StoryMessage::of).collect(),
+        messages: told,
         rows: Vec::new(),
     };
     story.sentence = sentence::sentence(&story, &rows);
@@ -100,7 +103,19 @@ fn rows(messages: &[MessageStory], spans: Vec<SpanRecord>, origin: Origin) -> Ve
         }
         rows.extend(own);
     }
+    rows.extend(replays(messages, origin));
+    tell_commits(messages, &mut rows, origin);
     rows
+}
+
+/// What lies between deaths and replays.
+fn replays(messages: &[MessageStory], origin: Origin) -> impl Iterator<Item = Row> {
+    messages.iter().filter_map(move |replay| {
+        let dead = messages
+            .iter()
+            .find(|message| Some(message.id) == replay.replay_of)?;
+        Some(messages::wait_for_replay(dead, replay, origin))
+    })
 }
 
 /// Which message a span works on.
@@ -112,47 +127,24 @@ fn message_of(span: &SpanRecord) -> Option<MessageId> {
     }
 }
 
-/// Under which row each message belongs: the span that put it on the queue, or else the message that caused it.
+/// Under which row each message belongs: the dead letter that it replays, the span that put it on the queue, or else the
+/// message that caused it.
 fn parents(messages: &[MessageStory], span_ids: &HashSet<String>) -> HashMap<MessageId, String> {
     let mut parents = HashMap::new();
     for message in messages {
         let producer = message.trace.span_id.to_string();
-        if span_ids.contains(&producer) {
+        let dead = message
+            .replay_of
+            .filter(|dead| messages.iter().any(|other| other.id == *dead));
+        if let Some(dead) = dead {
+            parents.insert(message.id, messages::row_id(dead));
+        } else if span_ids.contains(&producer) {
             parents.insert(message.id, producer);
         } else if let Some(cause) = message.cause {
             parents.insert(message.id, messages::row_id(cause));
         }
     }
     parents
-}
-
-/// How the whole trace stands: as long as anything goes on, that; then its failure; then what became of its first
-/// message.
-fn standing(messages: &[MessageStory], spans: &[SpanRecord]) -> Standing {
-    let all = || messages.iter().map(|message| Standing::of(message.state));
-    let goes_on = all().filter(|standing| standing.goes_on()).max();
-    let dead = all().find(|standing| *standing == Standing::Dead);
-    goes_on
-        .or(dead)
-        .or_else(|| all().next())
-        .unwrap_or_else(|| spans_alone(spans))
-}
-
-fn spans_alone(spans: &[SpanRecord]) -> Standing {
-    let refused = spans.iter().any(|span| {
-        span.kind == SpanKind::Server
-            && matches!(
-                span.attribute("http.response.status_code"),
-                Some(Value::Int(400..=499))
-            )
-    });
-    if refused {
-        Standing::Refused
-    } else if spans.iter().any(|span| span.error().is_some()) {
-        Standing::Error
-    } else {
-        Standing::Ok
-    }
 }
 
 /// What a reader has to know about what is not shown.
@@ -168,12 +160,12 @@ fn notes(messages: &[MessageStory], spans: &[SpanRecord]) -> Vec<String> {
         for attempt in message
             .attempts
             .iter()
-            .filter(|attempt| was_interrupted(attempt))
+            .filter(|attempt| was_interrupted(attempt) && !has_span(spans, message, attempt))
         {
             let at = attempt.ended_at.unwrap_or(attempt.started_at);
             notes.push(format!(
-                "spans lost with worker {}, {}",
-                attempt.worker,
+                "{}, {}",
+                messages::spans_lost(attempt),
                 at.strftime("%H:%M:%S")
             ));
         }
@@ -188,6 +180,15 @@ fn notes(messages: &[MessageStory], spans: &[SpanRecord]) -> Vec<String> {
         }
     }
     notes
+}
+
+/// Whether somebody handed in the span of this attempt: a worker that lost its partitions may have lived on.
+fn has_span(spans: &[SpanRecord], message: &MessageStory, attempt: &AttemptStory) -> bool {
+    spans.iter().any(|span| {
+        span.kind == SpanKind::Consumer
+            && message_of(span) == Some(message.id)
+            && span.attribute(ATTEMPT) == Some(&attempt.attempt.into())
+    })
 }
 
 /// How much of the story's time rows of some sort took together, overlaps counted once.

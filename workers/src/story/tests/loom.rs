@@ -120,6 +120,8 @@ impl Loom {
             key,
             priority: Priority::Interactive,
             cause: None,
+            replay_of: None,
+            replayed_as: None,
             subject: Some("telegram:7".to_owned()),
             trace: SpanContext {
                 trace_id: self.trace,
@@ -195,6 +197,12 @@ impl Added<'_> {
     pub(super) fn caused_by(self, cause: i64) -> Self {
         self.0.cause = Some(MessageId(cause));
         self
+    }
+
+    /// It was put back on the queue after this one's death.
+    pub(super) fn replays(self, dead: i64) -> Self {
+        self.0.replay_of = Some(MessageId(dead));
+        self.caused_by(dead)
     }
 
     pub(super) fn failed(self, kind: &str, text: &str) -> Self {
