@@ -33,6 +33,7 @@ const LASTS: Duration = Duration::from_secs(10);
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let mut house = House::build(&[]).await;
+    assert!(house.run(&["migrate"]).status.success());
     house.start_gateway().await;
     let port = house.doors.http;
     let next = Arc::new(AtomicI64::new(1));

@@ -323,9 +323,9 @@ function stateOf(delivery, told, now) {
   if (!told) return { steps, code };
   const words = {
     done: `answered in ${roughly(told.duration)}`, dead: `failed after ${roughly(told.duration)}`, expired: 'too late to answer',
-    ignored: 'needs no answer', cancelled: 'cancelled', erased: 'erased', refused: 'refused', ok: `done in ${roughly(told.duration)}`,
+    ignored: 'needs no answer', cancelled: 'not answered', erased: 'erased', refused: 'refused', ok: `done in ${roughly(told.duration)}`,
   };
-  const bad = ['dead', 'refused', 'error'].includes(told.outcome);
+  const bad = ['dead', 'refused', 'error', 'cancelled'].includes(told.outcome);
   if (told.finished) steps.push({ words: words[told.outcome] ?? told.outcome, tone: bad ? 'bad' : 'good' });
   else steps.push({ words: told.outcome === 'delayed' ? 'waiting to try again' : 'handling', tone: 'wait' });
   return { steps, code };

@@ -193,7 +193,7 @@ export class StoryView {
 function sortOf(row) {
   if (row.kind === 'server') return 'edge';
   if (row.kind === 'wait') return 'wait';
-  if (row.name.startsWith('settle ')) return 'store';
+  if (row.name === 'commit' || row.name.startsWith('settle ')) return 'store';
   if (row.kind === 'message' || row.kind === 'producer') return 'queue';
   if (row.kind !== 'client') return 'work';
   return row.name.startsWith('chat ') ? 'model' : 'call';

@@ -45,7 +45,7 @@ pub struct Story {
     pub began: Timestamp,
     /// From there to its end; `None` while it goes on.
     pub took: Option<Duration>,
-    /// How many attempts the message itself took.
+    /// How many attempts the message of it that needed most took.
     pub attempts: u16,
     /// Its way, in order.
     pub rows: Vec<StoryRow>,

@@ -29,7 +29,7 @@ pub(super) fn tell_commits(messages: &[MessageStory], rows: &mut Vec<Row>, origi
         let sent = places.get(&producer).and_then(|place| rows.get(*place));
         let Some(sent_ms) = sent
             .filter(|row| row.kind == RowKind::Producer)
-            .and_then(|row| recorded_end_ms(row))
+            .and_then(recorded_end_ms)
         else {
             continue;
         };
