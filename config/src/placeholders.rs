@@ -1,6 +1,6 @@
 //! `${NAME}` and `${NAME:-default}` inside values: the one way in which variables and secrets get into the configuration.
 //!
-//! A value that is a placeholder and nothing else is read as YAML reads a scalar, so `port: ${PORT:-8080}` is a number. Its text
+//! A value that is one `${…}` and nothing else is read as YAML reads a scalar, so `port: ${PORT:-8080}` is a number. Its text
 //! is kept beside it, because a token of digits only must become a string again where the setting is a string.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use crate::document::scalar_from_text;
 use crate::environment::{Environment, Found};
 use crate::path::Path;
 
-/// What filling in left behind, by the path of each value that held a placeholder.
+/// What filling in left behind, by the path of each value that named a variable.
 #[derive(Debug, Default)]
 pub(crate) struct Filled {
     /// Where the (last) variable of a value was found.
@@ -22,7 +22,7 @@ pub(crate) struct Filled {
     pub(crate) mistakes: Vec<(Path, String)>,
 }
 
-/// Replaces every placeholder below `value`.
+/// Replaces every `${…}` below `value`.
 pub(crate) fn fill(value: &mut Value, environment: &Environment) -> Filled {
     let mut filled = Filled::default();
     walk(value, &Path::default(), environment, &mut filled);

@@ -116,7 +116,7 @@ fn quoted_after(message: &str, words: &str) -> Option<String> {
     names_in(rest).into_iter().next()
 }
 
-/// Puts a placeholder's text back where a string is wanted; false when there is none or it is a string already.
+/// Puts a variable's text back where a string is wanted; false when there is none or it is a string already.
 fn restore_text(value: &mut Value, path: &Path, filled: &Filled) -> bool {
     let Some(text) = filled.texts.get(path) else {
         return false;

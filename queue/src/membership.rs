@@ -239,6 +239,4 @@ impl Membership {
 }
 
 #[cfg(test)]
-mod stories;
-#[cfg(test)]
 mod tests;

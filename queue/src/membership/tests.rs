@@ -1,3 +1,5 @@
+mod stories;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 

@@ -63,7 +63,7 @@ fn trust_development_certificate(settings: &mut Settings, places: &Places) -> an
     Ok(())
 }
 
-/// Without a key the playground's stand-in answers, and never in a real chat.
+/// Without a key the playground's stand-in answers, and never where a chat is real.
 fn choose_model(settings: &mut Settings) -> anyhow::Result<String> {
     if !settings.apps.model.api_key.is_empty() {
         return Ok(settings.apps.model.base_url.to_string());

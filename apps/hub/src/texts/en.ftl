@@ -67,3 +67,7 @@ replayed = { $count ->
     [one] 1 is on its way again.
    *[other] { $count } are on their way again.
 }
+
+# What an empty chat and the profile page show.
+bot-description = I answer questions, tell how the house is, and show the way of every message. Write to me, or see /help.
+bot-short-description = Answers, status and the way of every message.

@@ -1,6 +1,6 @@
 //! The span and the duration of every call.
 //!
-//! The span's template has a placeholder where the token is; the full URL is not recorded anywhere.
+//! The span's template has a name where the token is; the full URL is not recorded anywhere.
 
 use std::time::Instant;
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use sallyport_postgres::testing::TestDatabase;
 use tokio_postgres::Client;
 
-use super::{Membership, Settings};
 use crate::Partition;
+use crate::membership::{Membership, Settings};
 use crate::ownership::WorkerId;
 
 const LEASE_MS: u64 = 1_000;
