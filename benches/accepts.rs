@@ -2,7 +2,8 @@
 //!
 //! The edge runs alone (`sallyport gateway`), so nothing but accepting is measured. The clients write prepared bytes and look for the status only,
 //! because they share the two cores with what they measure. Beside it, in the same run, the same clients ask for `/health/live`: what the edge
-//! can answer without storing, so the ratio says what durability costs.
+//! can answer without storing, so the ratio says what durability costs. Last, genuine updates are posted while strangers forge as
+//! fast as they can: none may be refused.
 #![expect(
     clippy::disallowed_methods,
     reason = "a bench reads its environment and spawns clients that it awaits"
@@ -14,6 +15,9 @@
 )]
 #![expect(clippy::print_stdout, reason = "its output is its result")]
 
+#[path = "../tests/stories/flood.rs"]
+#[expect(dead_code, reason = "the stories look at what was let in")]
+mod flood;
 #[path = "../tests/stories/house.rs"]
 #[expect(dead_code, reason = "the stories use the rest of it")]
 mod house;
@@ -56,6 +60,30 @@ async fn main() {
         "ratio                     {:.2}",
         accepted.per_second / answered.per_second
     );
+    let (forged_per_second, genuine) = flooded(&house).await;
+    println!(
+        "forgeries refused         {forged_per_second:>8.0}/s   genuine meanwhile {genuine}, refused 0"
+    );
+}
+
+/// Forgeries per second, and how many genuine updates were accepted meanwhile.
+async fn flooded(house: &House) -> (f64, i64) {
+    let forging = tokio::spawn(flood::forge(house.doors.http, CLIENTS, LASTS));
+    let mut genuine = 0_i64;
+    while !forging.is_finished() {
+        let update = serde_json::from_str(&update(900_000_000 + genuine)).unwrap();
+        assert_eq!(
+            house.post_update(&update).await.status(),
+            200,
+            "a genuine update was refused"
+        );
+        genuine += 1;
+    }
+    let forged = forging.await.unwrap();
+    (
+        forged.answered as f64 / forged.lasted.as_secs_f64(),
+        genuine,
+    )
 }
 
 /// An update of exactly [`BODY_BYTES`], of a chat of its own.
