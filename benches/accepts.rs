@@ -16,11 +16,12 @@
 #![expect(clippy::print_stdout, reason = "its output is its result")]
 
 #[path = "../tests/stories/flood.rs"]
-#[expect(dead_code, reason = "the stories look at what was let in")]
 mod flood;
 #[path = "../tests/stories/house.rs"]
 #[expect(dead_code, reason = "the stories use the rest of it")]
 mod house;
+#[path = "measure/usage.rs"]
+mod usage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -53,9 +54,23 @@ async fn main() {
     let live = |_: i64| "GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".to_owned();
 
     let answered = measure(port, Arc::clone(&next), Arc::new(live)).await;
+    let database = house.database().await;
+    let before = (
+        edge_time(&house).await,
+        usage::of_database(&database).await.unwrap(),
+    );
     let accepted = measure(port, next, Arc::new(accept)).await;
+    let after = (
+        edge_time(&house).await,
+        usage::of_database(&database).await.unwrap(),
+    );
     println!("answers without storing   {answered}");
     println!("durable accepts           {accepted}");
+    println!(
+        "  processor time each: edge {:.0} µs, Postgres {:.0} µs",
+        usage::each_us(after.0.saturating_sub(before.0), accepted.count),
+        usage::each_us(after.1.saturating_sub(before.1), accepted.count)
+    );
     println!(
         "ratio                     {:.2}",
         accepted.per_second / answered.per_second
@@ -64,6 +79,18 @@ async fn main() {
     println!(
         "forgeries refused         {forged_per_second:>8.0}/s   genuine meanwhile {genuine}, refused 0"
     );
+}
+
+/// The edge's processor time so far, as it says itself.
+async fn edge_time(house: &House) -> Duration {
+    let metrics = house.metrics().await;
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("process_cpu_seconds_total "));
+    Duration::from_secs_f64(
+        line.and_then(|seconds| seconds.trim().parse().ok())
+            .unwrap_or_default(),
+    )
 }
 
 /// Forgeries per second, and how many genuine updates were accepted meanwhile.
@@ -96,6 +123,7 @@ fn update(id: i64) -> String {
 }
 
 struct Measured {
+    count: usize,
     per_second: f64,
     p50: Duration,
     p99: Duration,
@@ -130,6 +158,7 @@ async fn measure(port: u16, next: Arc<AtomicI64>, request: Arc<Request>) -> Meas
     let elapsed = started.elapsed();
     took.sort();
     Measured {
+        count: took.len(),
         per_second: took.len() as f64 / elapsed.as_secs_f64(),
         p50: took[took.len() / 2],
         p99: took[took.len() * 99 / 100],

@@ -9,7 +9,9 @@
     reason = "a benchmark's result is what it prints"
 )]
 
-use std::fs;
+#[path = "measure/usage.rs"]
+mod usage;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -171,31 +173,15 @@ struct Usage {
 
 impl Usage {
     async fn now(owner: &Client) -> Result<Self> {
-        let rows = owner.query("SELECT pid FROM pg_stat_activity", &[]).await?;
-        let database = rows
-            .iter()
-            .filter_map(|row| processor_time(&row.get::<_, i32>(0).to_string()))
-            .sum();
-        let ours = processor_time("self").unwrap_or_default();
-        Ok(Self { ours, database })
+        Ok(Self {
+            ours: usage::of_process("self"),
+            database: usage::of_database(owner).await?,
+        })
     }
 }
 
-/// User and system time of a process; clock ticks are hundredths of a second on Linux.
-fn processor_time(process: &str) -> Option<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    let (_, fields) = stat.rsplit_once(')')?;
-    let ticks: u64 = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse::<u64>().ok())
-        .sum();
-    Some(Duration::from_millis(ticks * 10))
-}
-
 fn report(messages: usize, took: Duration, before: &Usage, after: &Usage) {
-    let each = |time: Duration| time.as_secs_f64() * 1e6 / messages as f64;
+    let each = |time| usage::each_us(time, messages);
     let (ours, database) = (
         after.ours.saturating_sub(before.ours),
         after.database.saturating_sub(before.database),
