@@ -22,7 +22,7 @@ pub(crate) async fn run(places: &Places, arguments: &CheckArguments) -> anyhow::
     if !arguments.online {
         return Ok(ExitCode::SUCCESS);
     }
-    let report = tokio::time::timeout(ONLINE_DEADLINE, status::report(&settings))
+    let (report, _) = tokio::time::timeout(ONLINE_DEADLINE, status::report(&settings))
         .await
         .context("no answer in 15 s")??;
     for line in status::lines(&settings, &report)? {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use sallyport_ai::Models;
-use sallyport_kit::{Language, StatusReport, Verdict};
+use sallyport_kit::{Check, CheckState, Language, StatusReport, Verdict};
 use sallyport_postgres::{Pools, ProcessRole};
-use sallyport_queue::Queue;
+use sallyport_queue::{Queue, WorkerSummary};
 use sallyport_recorder::Recorder;
 use sallyport_telemetry::{Health, Identity};
 use sallyport_workers::bots::Bots;
@@ -25,7 +25,10 @@ use crate::version::{REVISION, VERSION};
 
 pub(crate) async fn run(places: &Places) -> anyhow::Result<ExitCode> {
     let (settings, _) = places::settings(places)?;
-    let report = report(&settings).await?;
+    let (mut report, workers) = report(&settings).await?;
+    if let Some(workers) = workers {
+        look_at_workers(&mut report, &workers);
+    }
     for line in lines(&settings, &report)? {
         say(&line)?;
     }
@@ -36,8 +39,24 @@ pub(crate) async fn run(places: &Places) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Asks everything that the house leans on, side by side, a second each.
-pub(crate) async fn report(settings: &Settings) -> anyhow::Result<StatusReport> {
+/// This process has only just begun; how long the house has been up is how long its oldest worker has.
+fn look_at_workers(report: &mut StatusReport, workers: &[WorkerSummary]) {
+    match workers.iter().map(|worker| worker.started_at).min() {
+        Some(since) => report.up = report.at.duration_since(since).unsigned_abs(),
+        None => report.checks.push(vec![Check {
+            name: "Worker".to_owned(),
+            state: CheckState::Down {
+                reason: "none runs".to_owned(),
+            },
+            pending: None,
+        }]),
+    }
+}
+
+/// Asks everything that the house leans on, side by side, a second each; and the workers, when Postgres answers.
+pub(crate) async fn report(
+    settings: &Settings,
+) -> anyhow::Result<(StatusReport, Option<Vec<WorkerSummary>>)> {
     let pools = Pools::open(&settings.stores.postgres, ProcessRole::Both)
         .context("preparing the connections to Postgres")?;
     let queue = Queue::open_edge(pools.clone(), settings.stores.queue.clone())
@@ -71,8 +90,17 @@ pub(crate) async fn report(settings: &Settings) -> anyhow::Result<StatusReport> 
     };
     // On the heap: every check in one future is more than a stack should carry.
     let report = Box::pin(keeper.status(bot)).await;
+    let workers = match report.queue {
+        Some(_) => queue
+            .inspect()
+            .summary()
+            .await
+            .ok()
+            .map(|summary| summary.workers),
+        None => None,
+    };
     stop.cancel();
-    Ok(report)
+    Ok((report, workers))
 }
 
 /// The report in words, the verdict first.

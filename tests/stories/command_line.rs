@@ -61,6 +61,24 @@ async fn status_says_the_verdict_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn status_says_so_when_nothing_works() {
+    let mut house = House::open().await;
+    assert!(
+        house
+            .stop_server(std::time::Duration::from_secs(20))
+            .await
+            .success()
+    );
+
+    let output = house.run(&["status"]);
+
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.starts_with("Working. Worker does not answer."), "{told}");
+    assert!(told.contains("none runs"), "{told}");
+    assert!(!output.status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn generated_secrets_are_private() {
     let house = House::open_with(&[("OPS_TOKEN", "")]).await;
 
