@@ -7,7 +7,7 @@ use validator::Validate;
 #[derive(Debug, Clone, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// How long the committer gathers before it commits, in microseconds (law L1: about a millisecond).
+    /// How long the committer gathers at most while another commit is under way, in microseconds (law L1: about a millisecond).
     #[validate(range(max = 50_000))]
     pub accept_gather_us: u64,
     /// The most messages that share one commit.

@@ -73,7 +73,10 @@ async fn status_says_so_when_nothing_works() {
     let output = house.run(&["status"]);
 
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(told.starts_with("Working. Worker does not answer."), "{told}");
+    assert!(
+        told.starts_with("Working. Worker does not answer."),
+        "{told}"
+    );
     assert!(told.contains("none runs"), "{told}");
     assert!(!output.status.success());
 }

@@ -1,4 +1,5 @@
-//! The committer: gathers what arrives within a millisecond, stores it with one statement, answers everybody.
+//! The committer: gathers what arrives while another commit is under way, for a millisecond at most, stores it with one statement,
+//! answers everybody.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::settings::Settings;
 use crate::wake::Bell;
 
 /// How many commits are under way at once: one is written while the next is gathered and sent.
-const COMMITS_AT_ONCE: usize = 2;
+const COMMITS_AT_ONCE: u32 = 2;
 /// How often a batch that got in another's way is tried before its messages stand alone.
 const TRIES_MAX: u32 = 3;
 /// How long to wait before asking a database that is away again.
@@ -67,7 +68,7 @@ impl Committer {
 
     /// Runs until it is stopped or nobody can send any more, and everything that was sent is answered.
     pub(super) async fn run(self, mut incoming: mpsc::Receiver<Waiting>) {
-        let slots = Arc::new(Semaphore::new(COMMITS_AT_ONCE));
+        let slots = Arc::new(Semaphore::new(COMMITS_AT_ONCE as usize));
         while let Some(batch) = self.gather(&mut incoming, &slots).await {
             let (batch, slot) = batch;
             let writer = Arc::clone(&self.writer);
@@ -94,13 +95,7 @@ impl Committer {
             }
         };
         let mut batch = vec![first];
-        let closes = tokio::time::Instant::now() + self.gather;
-        while batch.len() < self.batch_max {
-            match tokio::time::timeout_at(closes, incoming.recv()).await {
-                Ok(Some(waiting)) => batch.push(waiting),
-                Ok(None) | Err(_) => break,
-            }
-        }
+        self.let_it_grow(&mut batch, incoming, slots).await;
         // The semaphore is never closed; without it there would be nothing to wait for.
         let slot = Arc::clone(slots).acquire_owned().await.ok()?;
         while batch.len() < self.batch_max {
@@ -110,6 +105,31 @@ impl Committer {
             }
         }
         Some((batch, slot))
+    }
+
+    /// Takes in what arrives while another commit is under way, for the time of gathering at most. An idle house waits for
+    /// nobody: the first message of a quiet second is on its way to the disk at once.
+    async fn let_it_grow(
+        &self,
+        batch: &mut Vec<Waiting>,
+        incoming: &mut mpsc::Receiver<Waiting>,
+        slots: &Semaphore,
+    ) {
+        let closes = tokio::time::sleep(self.gather);
+        let idle = slots.acquire_many(COMMITS_AT_ONCE);
+        tokio::pin!(closes, idle);
+        while batch.len() < self.batch_max {
+            tokio::select! {
+                biased;
+                waiting = incoming.recv() => match waiting {
+                    Some(waiting) => batch.push(waiting),
+                    None => return,
+                },
+                // Both rights are free for a moment; they are given back here and one of them is taken for this batch.
+                _ = &mut idle => return,
+                () = &mut closes => return,
+            }
+        }
     }
 }
 
