@@ -53,10 +53,10 @@ async fn dispatch(cli: Cli) -> ExitCode {
         .command
         .unwrap_or_else(|| Command::Run(Default::default()))
     {
-        // On the heap: it holds every room at once, which is more than a stack should carry.
+        // On the heap: these hold many rooms at once, which is more than a stack should carry.
         Command::Run(arguments) => Box::pin(commands::run::run(places, &arguments)).await,
-        Command::Gateway => commands::gateway::run(places).await,
-        Command::Workers => commands::workers::run(places).await,
+        Command::Gateway => Box::pin(commands::gateway::run(places)).await,
+        Command::Workers => Box::pin(commands::workers::run(places)).await,
         Command::Playground => commands::playground::run(places).await,
         Command::Migrate => commands::migrate::run(places).await,
         Command::CheckConfig(arguments) => commands::check_config::run(places, &arguments).await,

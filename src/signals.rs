@@ -1,7 +1,10 @@
 //! Two signals, two meanings: the first asks for a soft stop, the second for a hard one.
 
+use std::process::ExitCode;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// What the signals turn into.
 #[derive(Debug, Clone)]
@@ -36,6 +39,20 @@ impl Signals {
     /// The tokens that the signals cancel.
     pub(crate) fn stops(&self) -> Stops {
         self.stops.clone()
+    }
+
+    /// Serves until the soft stop, then drains; a hard stop ends that. The exit code says whether the drain was complete.
+    pub(crate) async fn serve(self, drain: impl Future<Output = ()>) -> ExitCode {
+        let stops = self.stops();
+        // A tracker of its own: it listens for the second signal while everything else is being waited for.
+        let listening = TaskTracker::new().spawn(self.listen());
+        stops.soft.cancelled().await;
+        let drained = stops.hard.run_until_cancelled(drain).await;
+        listening.abort();
+        match drained {
+            Some(()) => ExitCode::SUCCESS,
+            None => ExitCode::FAILURE,
+        }
     }
 
     /// Turns signals into stops, until the hard one.

@@ -8,7 +8,6 @@ use anyhow::Context;
 use sallyport_gateway::{Gateway, GatewayHandle, Parts};
 use sallyport_postgres::ProcessRole;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::cli::Places;
 use crate::ground::{self, Ground};
@@ -20,26 +19,17 @@ pub(crate) async fn run(places: &Places) -> anyhow::Result<ExitCode> {
     let (settings, _) = places::settings(places)?;
     let (identity, _log) = ground::start_log(&settings)?;
     let signals = Signals::install()?;
-    let stops = signals.stops();
+    let soft = signals.stops().soft;
     let ground = Ground::lay(&settings, identity, ProcessRole::Edge).await?;
-    let edge = open(&settings, places, &ground, stops.soft.child_token()).await?;
+    let edge = open(&settings, places, &ground, soft.child_token()).await?;
 
-    // Not among the ground's tasks: it listens for the second signal while those are being waited for.
-    let listening = TaskTracker::new().spawn(signals.listen());
-    stops.soft.cancelled().await;
-    ground.health.set_draining();
-    let draining = async {
+    let drain = async {
+        ground.health.set_draining();
         edge.drain().await;
         drop(edge);
         ground.close().await;
     };
-    let drained = stops.hard.run_until_cancelled(draining).await;
-    listening.abort();
-    Ok(if drained.is_some() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(signals.serve(drain).await)
 }
 
 /// Opens the edge's doors.

@@ -15,7 +15,6 @@ use sallyport_workers::api::{self, Sources};
 use sallyport_workers::story::StoryTeller;
 use sallyport_workers::{Parts, Workers, WorkersHandle};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::cli::Places;
 use crate::commands::migrate;
@@ -28,17 +27,14 @@ pub(crate) async fn run(places: &Places) -> anyhow::Result<ExitCode> {
     let (settings, _) = places::settings(places)?;
     let (identity, _log) = ground::start_log(&settings)?;
     let signals = Signals::install()?;
-    let stops = signals.stops();
+    let soft = signals.stops().soft;
     let ground = Ground::lay(&settings, identity, ProcessRole::Workers).await?;
     let api_stop = CancellationToken::new();
     serve_api(&settings, &ground, api_stop.clone()).await?;
-    let workers = start(&settings, &ground, stops.soft.child_token()).await?;
+    let workers = start(&settings, &ground, soft.child_token()).await?;
 
-    // Not among the ground's tasks: it listens for the second signal while those are being waited for.
-    let listening = TaskTracker::new().spawn(signals.listen());
-    stops.soft.cancelled().await;
-    ground.health.set_draining();
-    let draining = async {
+    let drain = async {
+        ground.health.set_draining();
         workers
             .drain(Duration::from_millis(settings.workers.drain_deadline_ms))
             .await;
@@ -46,13 +42,7 @@ pub(crate) async fn run(places: &Places) -> anyhow::Result<ExitCode> {
         api_stop.cancel();
         ground.close().await;
     };
-    let drained = stops.hard.run_until_cancelled(draining).await;
-    listening.abort();
-    Ok(if drained.is_some() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(signals.serve(drain).await)
 }
 
 /// Joins the fleet and starts to work.

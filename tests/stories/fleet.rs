@@ -5,6 +5,9 @@ use std::time::Duration;
 use crate::house::{House, OWN_SERVER};
 use crate::updates;
 
+/// How long a process that is told to stop may take.
+const STOP_DEADLINE: Duration = Duration::from_secs(20);
+
 /// Messages posted in each round, each in a chat of its own.
 const CHATS_PER_ROUND: i64 = 20;
 
@@ -64,5 +67,15 @@ async fn one_effect_per_message_while_stopped_workers_wake_up_around_the_expiry(
     assert!(
         doubles <= ambiguous,
         "{doubles} doubles, {ambiguous} on record"
+    );
+
+    assert!(house.stop_server(STOP_DEADLINE).await.success());
+    for status in house.stop_workers(STOP_DEADLINE).await {
+        assert!(status.success(), "{status}");
+    }
+    assert_eq!(
+        count("select count(*) from workers").await,
+        0,
+        "whoever goes in order strikes itself off the list"
     );
 }

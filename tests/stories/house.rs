@@ -176,15 +176,26 @@ impl House {
     /// SIGTERM, then the exit status; panics when the server takes longer than `deadline`.
     pub(crate) async fn stop_server(&mut self, deadline: Duration) -> ExitStatus {
         let mut server = self.server.take().expect("a server runs");
-        signal(&server, "TERM");
+        self.stop(&mut server, deadline).await
+    }
+
+    /// The same for every worker of the fleet, all at once.
+    pub(crate) async fn stop_workers(&mut self, deadline: Duration) -> Vec<ExitStatus> {
+        let mut workers = std::mem::take(&mut self.workers);
+        let stops = workers.iter_mut().map(|worker| self.stop(worker, deadline));
+        futures::future::join_all(stops).await
+    }
+
+    async fn stop(&self, process: &mut Child, deadline: Duration) -> ExitStatus {
+        signal(process, "TERM");
         let started = Instant::now();
         loop {
-            if let Some(status) = server.try_wait().unwrap() {
+            if let Some(status) = process.try_wait().unwrap() {
                 return status;
             }
             assert!(
                 started.elapsed() < deadline,
-                "the server missed its stop deadline\n{}",
+                "a stop took too long\n{}",
                 self.log("server")
             );
             tick().await;
