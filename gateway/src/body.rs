@@ -13,8 +13,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::refusal::Refusal;
 
-/// How much of an unwanted body is taken before the connection is closed over the rest.
-const LEFTOVER_BYTES_MAX: usize = 256 * 1024;
+/// How much of an unwanted body is taken before the connection is closed over the rest: twice the largest body that a route takes by
+/// default, so that whoever sends somewhat too much reads why.
+const LEFTOVER_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// How long an unwanted body is waited for.
 const LEFTOVER_DEADLINE: Duration = Duration::from_millis(500);
 /// An unwanted body up to this size is taken before the answer, so that the connection can go on.

@@ -56,7 +56,7 @@ async fn every_refusal_has_its_status_and_says_what_to_do() {
         refused(signed("/telegram/ops").body(broken), 400, "invalid-body").await;
     }
     refused(
-        signed("/telegram/ops").body(vec![b' '; 3 << 20]),
+        signed("/telegram/ops").body(vec![b' '; 3 << 19]),
         413,
         "body-too-large",
     )

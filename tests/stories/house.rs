@@ -4,12 +4,16 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 /// How long a story waits for something that should happen at once; generous, because two cores are shared with a compiler at times.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the stories' ports come from.
+const PORTS: std::ops::Range<u16> = 15_000..32_000;
 
 /// No pacing on either side: what a Bot API server of one's own allows.
 pub(crate) const OWN_SERVER: [(&str, &str); 2] = [
@@ -430,12 +434,18 @@ fn home() -> tempfile::TempDir {
     }
 }
 
+/// A port that nobody listens on, given out once. Taken from below the range that the kernel gives to outgoing connections, or a
+/// connection of a neighbour's might sit on it by the time the server wants it.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let offset = NEXT.fetch_add(1, Ordering::Relaxed);
+        let start = u16::try_from(std::process::id() % 200).unwrap() * 60;
+        let port = PORTS.start + (start + offset) % (PORTS.end - PORTS.start);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 async fn create_database() -> String {
@@ -443,7 +453,7 @@ async fn create_database() -> String {
         .expect("SALLYPORT_TEST_DATABASE_URL names a Postgres for tests; `make test` starts one and sets it");
     let name = format!(
         "sallyport_story_{}",
-        free_port() as u64 * 100_000 + u64::from(rand::random::<u16>())
+        u64::from(free_port()) * 100_000 + u64::from(rand::random::<u16>())
     );
     let admin = connect(&server).await;
     admin
