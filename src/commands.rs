@@ -45,6 +45,14 @@ pub(crate) fn exit_code(outcome: anyhow::Result<ExitCode>) -> ExitCode {
     }
 }
 
+/// How a server ends: well when it drained, not when a hard stop cut that off.
+pub(crate) fn drained(done: Option<()>) -> ExitCode {
+    match done {
+        Some(()) => ExitCode::SUCCESS,
+        None => ExitCode::FAILURE,
+    }
+}
+
 /// Writes a sentence to standard error.
 pub(crate) fn complain(sentence: &str) -> ExitCode {
     // Where even standard error is gone, the exit code is all that is left to say.

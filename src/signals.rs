@@ -1,7 +1,5 @@
 //! Two signals, two meanings: the first asks for a soft stop, the second for a hard one.
 
-use std::process::ExitCode;
-
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -41,18 +39,14 @@ impl Signals {
         self.stops.clone()
     }
 
-    /// Serves until the soft stop, then drains; a hard stop ends that. The exit code says whether the drain was complete.
-    pub(crate) async fn serve(self, drain: impl Future<Output = ()>) -> ExitCode {
-        let stops = self.stops();
+    /// Listens for signals while `work` serves and, after the soft stop, drains. `None` when a hard stop cut that off.
+    pub(crate) async fn serve<T>(self, work: impl Future<Output = T>) -> Option<T> {
+        let hard = self.stops.hard.clone();
         // A tracker of its own: it listens for the second signal while everything else is being waited for.
         let listening = TaskTracker::new().spawn(self.listen());
-        stops.soft.cancelled().await;
-        let drained = stops.hard.run_until_cancelled(drain).await;
+        let done = hard.run_until_cancelled(work).await;
         listening.abort();
-        match drained {
-            Some(()) => ExitCode::SUCCESS,
-            None => ExitCode::FAILURE,
-        }
+        done
     }
 
     /// Turns signals into stops, until the hard one.

@@ -2,7 +2,7 @@
 //! adds them up must take the maximum.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use sallyport_telemetry::Metric;
 use sallyport_telemetry::metrics::Gauges;
@@ -10,24 +10,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::events;
 use crate::inspector::{Inspector, KindSummary};
+use crate::pace::Pace;
 
 /// How many kinds have gauges at most.
 const KINDS_MAX: usize = 100;
 
 /// Reads the gauges until `stop`.
 pub(crate) async fn run(inspector: Inspector, every_ms: u64, stop: CancellationToken) {
-    let mut pace = tokio::time::interval(Duration::from_millis(every_ms));
-    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut pace = Pace::new(every_ms, stop);
     let meters = Meters {
         messages: Gauges::new(Metric::QueueMessages),
         oldest_ready: Gauges::new(Metric::QueueOldestReady),
     };
     let mut known: BTreeMap<String, KindSummary> = BTreeMap::new();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = pace.tick() => {}
-        }
+    while pace.next().await {
         match inspector.summary().await {
             Ok(summary) => {
                 // A kind of which nothing is left must go to zero, not stand still.

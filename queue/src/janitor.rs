@@ -7,8 +7,6 @@
 mod days;
 mod drop;
 
-use std::time::Duration;
-
 use jiff::civil::Date;
 use sallyport_postgres::{Pools, Role};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::error::StoreError;
 use crate::events;
+use crate::pace::Pace;
 
 /// The tables that have one partition per day.
 const DAILY: [&str; 3] = ["messages", "attempts", "endings"];
@@ -94,13 +93,8 @@ impl Janitor {
 
 /// Visits until `stop`.
 pub(crate) async fn run(janitor: Janitor, every_ms: u64, stop: CancellationToken) {
-    let mut pace = tokio::time::interval(Duration::from_millis(every_ms));
-    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = pace.tick() => {}
-        }
+    let mut pace = Pace::new(every_ms, stop);
+    while pace.next().await {
         if let Err(error) = janitor.sweep().await {
             events::chore_failed("janitor", &error);
         }

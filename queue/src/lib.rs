@@ -21,6 +21,7 @@ mod events;
 mod fence;
 mod ground;
 mod low_water;
+mod pace;
 mod rows;
 
 mod dead_letters;

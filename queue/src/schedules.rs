@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::StoreError;
 use crate::events;
 use crate::message::NewMessage;
+use crate::pace::Pace;
 use crate::partition::PartitionSet;
 use crate::rows;
 use crate::wake::Bell;
@@ -165,13 +166,8 @@ impl Schedules {
 
 /// Ticks until `stop`.
 pub(crate) async fn run(schedules: Schedules, every_ms: u64, stop: CancellationToken) {
-    let mut pace = tokio::time::interval(Duration::from_millis(every_ms));
-    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = pace.tick() => {}
-        }
+    let mut pace = Pace::new(every_ms, stop);
+    while pace.next().await {
         if let Err(error) = schedules.tick().await {
             events::chore_failed("schedules", &error);
         }

@@ -10,6 +10,7 @@ use sallyport_postgres::ProcessRole;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Places;
+use crate::commands::drained;
 use crate::ground::{self, Ground};
 use crate::places;
 use crate::settings::Settings;
@@ -23,13 +24,14 @@ pub(crate) async fn run(places: &Places) -> anyhow::Result<ExitCode> {
     let ground = Ground::lay(&settings, identity, ProcessRole::Edge).await?;
     let edge = open(&settings, places, &ground, soft.child_token()).await?;
 
-    let drain = async {
+    let work = async {
+        soft.cancelled().await;
         ground.health.set_draining();
         edge.drain().await;
         drop(edge);
         ground.close().await;
     };
-    Ok(signals.serve(drain).await)
+    Ok(drained(signals.serve(work).await))
 }
 
 /// Opens the edge's doors.

@@ -11,17 +11,16 @@ use sallyport_postgres::ProcessRole;
 use sallyport_workers::WorkersHandle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::cli::{Places, RunArguments};
-use crate::commands::{gateway, migrate, say, workers};
+use crate::commands::{drained, gateway, migrate, say, workers};
 use crate::ground::{self, Ground};
 use crate::instance::Instance;
 use crate::levers::{PostgresAway, WorkerKill};
 use crate::places;
 use crate::ready::{self, Ready};
 use crate::settings::Settings;
-use crate::signals::{Signals, Stops};
+use crate::signals::Signals;
 
 mod fitting;
 
@@ -47,8 +46,6 @@ pub(crate) async fn run(places: &Places, arguments: &RunArguments) -> anyhow::Re
     workers::serve_api(&settings, &ground, api_stop.clone()).await?;
     let pool = workers::start(&settings, &ground, stops.soft.child_token()).await?;
 
-    // Not among the ground's tasks: it listens for the second signal while those are being waited for.
-    let listening = TaskTracker::new().spawn(signals.listen());
     let ready = ready(
         &settings,
         places,
@@ -60,27 +57,21 @@ pub(crate) async fn run(places: &Places, arguments: &RunArguments) -> anyhow::Re
     );
     instance.describe(&ready.place())?;
     announce(&ready)?;
-    let pool = until_stopped(&settings, &ground, pool, kills, &stops).await?;
-
-    ground.health.set_draining();
-    let parts = Running {
-        edge,
-        pool,
-        api_stop,
-        playground,
-        outside,
+    let work = async {
+        let pool = until_stopped(&settings, &ground, pool, kills, &stops.soft).await?;
+        ground.health.set_draining();
+        let parts = Running {
+            edge,
+            pool,
+            api_stop,
+            playground,
+            outside,
+        };
+        parts.stop(&settings, ground).await;
+        anyhow::Ok(())
     };
-    let drained = stops
-        .hard
-        .run_until_cancelled(parts.stop(&settings, ground))
-        .await;
-    listening.abort();
-    drop(orders);
-    Ok(if drained.is_some() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    // On the heap: it holds every room until the last one has stopped.
+    Ok(drained(signals.serve(Box::pin(work)).await.transpose()?))
 }
 
 /// What has to stop, in this order: nothing new comes in, what runs is finished, then the outside world goes.
@@ -114,16 +105,16 @@ async fn until_stopped(
     ground: &Ground,
     mut pool: WorkersHandle,
     mut kills: mpsc::Receiver<()>,
-    stops: &Stops,
+    soft: &CancellationToken,
 ) -> anyhow::Result<WorkersHandle> {
     loop {
-        let killed = stops.soft.run_until_cancelled(kills.recv()).await;
+        let killed = soft.run_until_cancelled(kills.recv()).await;
         if killed.flatten().is_none() {
             return Ok(pool);
         }
         tracing::warn!(name: "worker.killed", "The worker was killed by hand; another takes over when its lease is out");
         pool.kill().await;
-        pool = workers::start(settings, ground, stops.soft.child_token()).await?;
+        pool = workers::start(settings, ground, soft.child_token()).await?;
     }
 }
 

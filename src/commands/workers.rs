@@ -17,7 +17,7 @@ use sallyport_workers::{Parts, Workers, WorkersHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Places;
-use crate::commands::migrate;
+use crate::commands::{drained, migrate};
 use crate::ground::{self, Ground};
 use crate::places;
 use crate::settings::Settings;
@@ -33,7 +33,8 @@ pub(crate) async fn run(places: &Places) -> anyhow::Result<ExitCode> {
     serve_api(&settings, &ground, api_stop.clone()).await?;
     let workers = start(&settings, &ground, soft.child_token()).await?;
 
-    let drain = async {
+    let work = async {
+        soft.cancelled().await;
         ground.health.set_draining();
         workers
             .drain(Duration::from_millis(settings.workers.drain_deadline_ms))
@@ -42,7 +43,7 @@ pub(crate) async fn run(places: &Places) -> anyhow::Result<ExitCode> {
         api_stop.cancel();
         ground.close().await;
     };
-    Ok(signals.serve(drain).await)
+    Ok(drained(signals.serve(work).await))
 }
 
 /// Joins the fleet and starts to work.
