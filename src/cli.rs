@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// One guarded door for bots, webhooks and AI, with a light on everything that passes.
 #[derive(Debug, Parser)]
@@ -42,6 +42,9 @@ pub(crate) enum Command {
     Gateway,
     /// The worker pool alone: answers, delivers, serves the API behind the edge
     Workers,
+    /// Keep the gateway or the workers running: opens their doors, hands them over, starts again what dies; SIGHUP replaces the
+    /// process by a new one of the program on disk without losing a connection
+    Supervise(SuperviseArguments),
     /// The stand-ins for Telegram and a model alone, with the chat page; they outlive a killed server
     Playground,
     /// Bring the database to this version's tables and roles, then exit
@@ -65,6 +68,21 @@ pub(crate) struct RunArguments {
     /// Take the bot's token over although another host's webhook is set; that host stops receiving
     #[arg(long)]
     pub(crate) take_over: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SuperviseArguments {
+    /// Which role to keep running
+    pub(crate) role: Role,
+}
+
+/// A role that runs as a process of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// The edge
+    Gateway,
+    /// The worker pool
+    Workers,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -7,6 +7,7 @@ pub(crate) mod playground;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod status;
+pub(crate) mod supervise;
 pub(crate) mod version;
 pub(crate) mod workers;
 

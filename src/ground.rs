@@ -26,6 +26,7 @@ use crate::cli::Places;
 use crate::dev_certificates;
 use crate::ports;
 use crate::settings::Settings;
+use crate::sockets::Sockets;
 use crate::version::{REVISION, VERSION};
 
 /// How often Postgres is asked whether it is there. Three misses in a row make us unready, so an outage shows within five seconds.
@@ -44,6 +45,7 @@ pub(crate) struct Ground {
     pub(crate) sinks: Arc<dyn SpanSink>,
     pub(crate) tasks: TaskTracker,
     doors: Doors,
+    admin_stop: CancellationToken,
     last: CancellationToken,
 }
 
@@ -78,6 +80,7 @@ impl Ground {
         settings: &Settings,
         identity: Identity,
         role: ProcessRole,
+        sockets: &Sockets,
     ) -> anyhow::Result<Self> {
         let exposition = metrics::install();
         let health = Health::new(identity.clone());
@@ -87,9 +90,11 @@ impl Ground {
         let last = CancellationToken::new();
         tasks.spawn(probe::run(health.clone(), last.clone()));
 
-        let admin = listen(settings.monitoring.admin.listen, "SALLYPORT_ADMIN_LISTEN").await?;
+        let address = settings.monitoring.admin.listen;
+        let admin = listen(address, sockets, "SALLYPORT_ADMIN_LISTEN").await?;
+        let admin_stop = last.child_token();
         let token = token_gate(settings.monitoring.admin.status_token.clone());
-        let serving = admin::serve(admin, exposition, health.clone(), token, last.clone());
+        let serving = admin::serve(admin, exposition, health.clone(), token, admin_stop.clone());
         tasks.spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(name: "admin.ended", { error = %Chain(&error) }, "The admin door is closed");
@@ -120,8 +125,18 @@ impl Ground {
             sinks: Arc::new(Sinks(sinks)),
             tasks,
             doors,
+            admin_stop,
             last,
         })
+    }
+
+    /// The process begins to leave. It says so on its health pages; where somebody else keeps the admin door open, the successor's are
+    /// the ones to look at, and ours close.
+    pub(crate) fn leave(&self, sockets: &Sockets) {
+        self.health.set_draining();
+        if sockets.were_given() {
+            self.admin_stop.cancel();
+        }
     }
 
     /// The edge took this long to open.
@@ -154,8 +169,16 @@ impl Ground {
     }
 }
 
-/// Listens, or says who has the port and what to set.
-pub(crate) async fn listen(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
+/// Listens on the socket that was handed over for this address, else on one of its own; or says who has the port and what to set.
+pub(crate) async fn listen(
+    address: SocketAddr,
+    sockets: &Sockets,
+    variable: &str,
+) -> anyhow::Result<TcpListener> {
+    if let Some(socket) = sockets.take(address) {
+        socket.set_nonblocking(true)?;
+        return Ok(TcpListener::from_std(socket)?);
+    }
     match TcpListener::bind(address).await {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {

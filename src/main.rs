@@ -15,6 +15,8 @@ mod ports;
 mod ready;
 mod settings;
 mod signals;
+mod sockets;
+mod supervisor;
 mod version;
 
 use std::process::ExitCode;
@@ -22,6 +24,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
+use crate::sockets::Sockets;
 
 /// How many threads run tasks: one per core, but a laptop with many cores needs no more than this.
 const THREADS_MAX: usize = 8;
@@ -35,6 +38,15 @@ fn main() -> ExitCode {
         return commands::complain("a cryptography provider was installed before main");
     }
     let cli = Cli::parse();
+    // Before any thread starts, because it takes variables out of the environment.
+    let sockets = match Sockets::inherited() {
+        Ok(sockets) => sockets,
+        Err(error) => {
+            return commands::complain(&format!(
+                "a socket was handed over that cannot be used: {error}"
+            ));
+        }
+    };
     let threads =
         std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, THREADS_MAX));
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -42,21 +54,24 @@ fn main() -> ExitCode {
         .enable_all()
         .build();
     match runtime {
-        Ok(runtime) => runtime.block_on(dispatch(cli)),
+        Ok(runtime) => runtime.block_on(dispatch(cli, &sockets)),
         Err(error) => commands::complain(&format!("the runtime did not start: {error}")),
     }
 }
 
-async fn dispatch(cli: Cli) -> ExitCode {
+async fn dispatch(cli: Cli, sockets: &Sockets) -> ExitCode {
     let places = &cli.places;
     let outcome = match cli
         .command
         .unwrap_or_else(|| Command::Run(Default::default()))
     {
         // On the heap: these hold many rooms at once, which is more than a stack should carry.
-        Command::Run(arguments) => Box::pin(commands::run::run(places, &arguments)).await,
-        Command::Gateway => Box::pin(commands::gateway::run(places)).await,
-        Command::Workers => Box::pin(commands::workers::run(places)).await,
+        Command::Run(arguments) => Box::pin(commands::run::run(places, sockets, &arguments)).await,
+        Command::Gateway => Box::pin(commands::gateway::run(places, sockets)).await,
+        Command::Workers => Box::pin(commands::workers::run(places, sockets)).await,
+        Command::Supervise(arguments) => {
+            Box::pin(commands::supervise::run(places, sockets, &arguments)).await
+        }
         Command::Playground => commands::playground::run(places).await,
         Command::Migrate => commands::migrate::run(places).await,
         Command::CheckConfig(arguments) => commands::check_config::run(places, &arguments).await,

@@ -35,11 +35,21 @@ pub(crate) fn listener(port: u16) -> Option<(String, u32)> {
 /// The sentence for an address that is taken: "Port 8080 is used by java (pid 812); set SALLYPORT_HTTP_LISTEN".
 pub(crate) fn taken(address: SocketAddr, variable: &str) -> String {
     let port = address.port();
-    let owner = match listener(port) {
+    let owner = owner(port);
+    format!("Port {port} is used by {owner}; stop it or set {variable} to another address.")
+}
+
+/// The same where it is not known which variable set the address.
+pub(crate) fn in_use(address: SocketAddr) -> String {
+    let owner = owner(address.port());
+    format!("{address} is used by {owner}; stop it or configure another address.")
+}
+
+fn owner(port: u16) -> String {
+    match listener(port) {
         Some((name, pid)) => format!("{name} (pid {pid})"),
         None => "another program".to_owned(),
-    };
-    format!("Port {port} is used by {owner}; stop it or set {variable} to another address.")
+    }
 }
 
 fn listening_inode(port: u16) -> Option<String> {

@@ -1,4 +1,5 @@
-//! Two signals, two meanings: the first asks for a soft stop, the second for a hard one.
+//! Two signals, two meanings: the first asks for a soft stop, the second for a hard one. SIGQUIT as the first adds that a successor
+//! serves already, so that leaving may take its time (nginx reads it the same way).
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -11,13 +12,16 @@ pub(crate) struct Stops {
     pub(crate) soft: CancellationToken,
     /// Leave now.
     pub(crate) hard: CancellationToken,
+    /// Cancelled before `soft` when another process has taken over our doors.
+    pub(crate) succeeded: CancellationToken,
 }
 
-/// SIGINT and SIGTERM, listened to from the moment this is made: a signal that comes while the start is still busy is not lost.
+/// SIGINT, SIGTERM and SIGQUIT, listened to from the moment this is made: a signal that comes while the start is still busy is not lost.
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    quit: Signal,
     stops: Stops,
 }
 
@@ -27,9 +31,11 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            quit: signal(SignalKind::quit())?,
             stops: Stops {
                 soft: CancellationToken::new(),
                 hard: CancellationToken::new(),
+                succeeded: CancellationToken::new(),
             },
         })
     }
@@ -63,6 +69,7 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.quit.recv() => self.stops.succeeded.cancel(),
         }
     }
 }

@@ -273,6 +273,32 @@ impl ProxyHttp for Edge {
         forward::dress_response(response, exchange)
     }
 
+    /// An upstream that closes a connection before its answer has begun did not answer this request: one that may be asked twice
+    /// is asked again, also when the connection was new, as it is with a worker that leaves.
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut Self::CTX,
+        reused: bool,
+    ) -> Box<Error> {
+        let mut error = error.more_context(format!("upstream {peer}"));
+        let may_ask_again = session.req_header().method.is_idempotent()
+            && !session.as_ref().retry_buffer_truncated();
+        let unanswered = ctx
+            .as_ref()
+            .is_some_and(|exchange| exchange.status.is_none());
+        if !may_ask_again {
+            error.set_retry(false);
+        } else if unanswered && forward::was_closed_unanswered(&error) {
+            error.set_retry(true);
+        } else {
+            error.retry.decide_reuse(reused);
+        }
+        error
+    }
+
     async fn fail_to_proxy(
         &self,
         session: &mut Session,

@@ -95,6 +95,15 @@ pub(crate) fn dress_response(
     response.insert_header(REQUEST_ID, exchange.span.trace_id.to_string())
 }
 
+/// Whether the upstream ended the connection, rather than being slow or talking nonsense.
+pub(crate) fn was_closed_unanswered(error: &Error) -> bool {
+    matches!(error.esource(), ErrorSource::Upstream)
+        && matches!(
+            error.etype(),
+            ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError
+        )
+}
+
 /// What a failed hand-over means for the caller; nothing when there is no caller any more.
 pub(crate) fn failure(error: &Error, forwarding: Option<&Forwarding>) -> Option<Refusal> {
     match error.esource() {

@@ -24,12 +24,15 @@ use crate::checks::{Peers, Strangers};
 use crate::edge::Edge;
 use crate::events::Meters;
 use crate::head::HeadLimits;
-use crate::listeners::{self, Connections, Doorway, TlsError, TlsMaterial};
+use crate::listeners::{self, Connections, Doorway, Linger, TlsError, TlsMaterial};
 use crate::routes::RouteTable;
 use crate::settings::Settings;
 
-/// How often a request is handed to an upstream whose kept connection turned out to be closed.
-const FORWARD_TRIES: usize = 2;
+/// How often a request is handed to an upstream that closed the connection instead of answering. Kept connections die together when a
+/// worker leaves, so one more try than two.
+const FORWARD_TRIES: usize = 3;
+/// A patient drain closes idle connections this long before its deadline, so that none is cut in the middle of an answer.
+const PATIENCE_MARGIN: Duration = Duration::from_secs(1);
 /// How long connections that did not drain in time may take to notice that they were cut.
 const CUT_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -81,6 +84,20 @@ pub struct Parts {
     pub keep: KeepPolicy,
     /// The certificate; needed when a TLS address is set.
     pub tls: Option<TlsMaterial>,
+    /// The doors that somebody else opened and keeps open; the others the edge opens itself.
+    pub doors: Doors,
+    /// Cancelled, before the stop, when another process serves the same doors already. Then the drain is patient: an idle
+    /// connection may stay until its next request, whose answer ends it, instead of being closed in the client's face.
+    pub succeeded: CancellationToken,
+}
+
+/// Listening sockets that were opened outside the edge.
+#[derive(Debug, Default)]
+pub struct Doors {
+    /// The socket of plain HTTP.
+    pub http: Option<std::net::TcpListener>,
+    /// The socket of TLS.
+    pub tls: Option<std::net::TcpListener>,
 }
 
 impl Gateway {
@@ -90,11 +107,12 @@ impl Gateway {
     /// When a door cannot be opened; then none is.
     pub async fn start(
         settings: &Settings,
-        parts: Parts,
+        mut parts: Parts,
         stop: CancellationToken,
     ) -> Result<GatewayHandle, StartError> {
-        let http = listen(settings.http).await?;
-        let tls = listen(settings.tls).await?;
+        let given = std::mem::take(&mut parts.doors);
+        let http = listen(settings.http, given.http).await?;
+        let tls = listen(settings.tls, given.tls).await?;
         let acceptor = match (&tls, &parts.tls) {
             (Some(_), Some(material)) => Some(Arc::new(listeners::acceptor(material)?)),
             (Some(_), None) => return Err(StartError::NoCertificate),
@@ -140,11 +158,19 @@ fn no_bare_refusals() -> HttpServerOptions {
     options
 }
 
-async fn listen(address: Option<SocketAddr>) -> Result<Option<TcpListener>, StartError> {
+async fn listen(
+    address: Option<SocketAddr>,
+    given: Option<std::net::TcpListener>,
+) -> Result<Option<TcpListener>, StartError> {
     let Some(address) = address else {
         return Ok(None);
     };
-    let listener = TcpListener::bind(address).await;
+    let listener = match given {
+        Some(socket) => socket
+            .set_nonblocking(true)
+            .and_then(|()| TcpListener::from_std(socket)),
+        None => TcpListener::bind(address).await,
+    };
     listener
         .map(Some)
         .map_err(|source| StartError::Listen { address, source })
@@ -218,6 +244,10 @@ impl GatewayHandle {
             head_deadline: Duration::from_millis(limits.head_deadline_ms),
             handshake_deadline: Duration::from_millis(limits.handshake_deadline_ms),
             idle: Duration::from_millis(limits.idle_ms),
+            linger: Linger {
+                succeeded: parts.succeeded,
+                patient: settings.drain_deadline().saturating_sub(PATIENCE_MARGIN),
+            },
             tracker: self.tracker.clone(),
             draining: self.draining.clone(),
             ended: self.ended.clone(),

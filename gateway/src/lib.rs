@@ -37,7 +37,7 @@ mod exchange;
 mod routes;
 
 pub use accept::Shelf;
-pub use gateway::{Gateway, GatewayHandle, Parts, StartError};
+pub use gateway::{Doors, Gateway, GatewayHandle, Parts, StartError};
 pub use listeners::{TlsError, TlsMaterial};
 pub use settings::{
     AcceptSettings, BotSettings, CertificateSettings, ConnectionSettings, ForwardSettings,

@@ -46,6 +46,7 @@ pub(crate) struct Doorway {
     pub(crate) head_deadline: Duration,
     pub(crate) handshake_deadline: Duration,
     pub(crate) idle: Duration,
+    pub(crate) linger: Linger,
     pub(crate) tracker: TaskTracker,
     /// Cancelled when the drain begins.
     pub(crate) draining: CancellationToken,
@@ -53,6 +54,27 @@ pub(crate) struct Doorway {
     pub(crate) ended: CancellationToken,
     /// The same as `draining`, as Pingora wants to hear it.
     pub(crate) shutdown: ShutdownWatch,
+}
+
+/// How long an idle connection is kept when the drain has begun.
+pub(crate) struct Linger {
+    /// Cancelled when a successor serves the same doors.
+    pub(crate) succeeded: CancellationToken,
+    /// How long a connection may stay idle then.
+    pub(crate) patient: Duration,
+}
+
+/// Without a successor nobody else would answer: a request that is on its way still arrives within this time.
+const SHORT_LINGER: Duration = Duration::from_millis(500);
+
+impl Linger {
+    fn lasts(&self) -> Duration {
+        if self.succeeded.is_cancelled() {
+            self.patient.max(SHORT_LINGER)
+        } else {
+            SHORT_LINGER
+        }
+    }
 }
 
 impl Doorway {

@@ -1,32 +1,34 @@
 //! `sallyport gateway`: the edge alone. It starts while Postgres is away, and answers 503 until it is there.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use sallyport_gateway::{Gateway, GatewayHandle, Parts};
+use sallyport_gateway::{Doors, Gateway, GatewayHandle, Parts};
 use sallyport_postgres::ProcessRole;
-use tokio_util::sync::CancellationToken;
 
 use crate::cli::Places;
 use crate::commands::drained;
 use crate::ground::{self, Ground};
 use crate::places;
 use crate::settings::Settings;
-use crate::signals::Signals;
+use crate::signals::{Signals, Stops};
+use crate::sockets::{self, Sockets};
 
-pub(crate) async fn run(places: &Places) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(places: &Places, sockets: &Sockets) -> anyhow::Result<ExitCode> {
     let (settings, _) = places::settings(places)?;
     let (identity, _log) = ground::start_log(&settings)?;
     let signals = Signals::install()?;
-    let soft = signals.stops().soft;
-    let ground = Ground::lay(&settings, identity, ProcessRole::Edge).await?;
-    let edge = open(&settings, places, &ground, soft.child_token()).await?;
+    let stops = signals.stops();
+    let ground = Ground::lay(&settings, identity, ProcessRole::Edge, sockets).await?;
+    let edge = open(&settings, places, &ground, sockets, &stops).await?;
+    sockets::tell_ready();
 
     let work = async {
-        soft.cancelled().await;
-        ground.health.set_draining();
+        stops.soft.cancelled().await;
+        ground.leave(sockets);
         edge.drain().await;
         drop(edge);
         ground.close().await;
@@ -39,17 +41,24 @@ pub(crate) async fn open(
     settings: &Settings,
     places: &Places,
     ground: &Ground,
-    stop: CancellationToken,
+    sockets: &Sockets,
+    stops: &Stops,
 ) -> anyhow::Result<GatewayHandle> {
+    let given = |address: Option<SocketAddr>| address.and_then(|address| sockets.take(address));
     let parts = Parts {
         shelf: Arc::new(ground.queue.intake()),
         health: ground.health.clone(),
         sinks: Arc::clone(&ground.sinks),
         keep: settings.monitoring.traces.keep.clone(),
         tls: ground::tls_material(settings, places)?,
+        doors: Doors {
+            http: given(settings.gateway.http),
+            tls: given(settings.gateway.tls),
+        },
+        succeeded: stops.succeeded.clone(),
     };
     let began = Instant::now();
-    let edge = Gateway::start(&settings.gateway, parts, stop)
+    let edge = Gateway::start(&settings.gateway, parts, stops.soft.child_token())
         .await
         .map_err(in_words)
         .context("opening the edge")?;

@@ -9,6 +9,7 @@ use sallyport_gateway::GatewayHandle;
 use sallyport_playground::{Lever, Playground, PlaygroundHandle};
 use sallyport_postgres::ProcessRole;
 use sallyport_workers::WorkersHandle;
+use sallyport_workers::api::Stops;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -21,10 +22,15 @@ use crate::places;
 use crate::ready::{self, Ready};
 use crate::settings::Settings;
 use crate::signals::Signals;
+use crate::sockets::{self, Sockets};
 
 mod fitting;
 
-pub(crate) async fn run(places: &Places, arguments: &RunArguments) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(
+    places: &Places,
+    sockets: &Sockets,
+    arguments: &RunArguments,
+) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let mut instance = Instance::take(&places.data)?;
     let (mut settings, _) = places::settings(places)?;
@@ -34,16 +40,16 @@ pub(crate) async fn run(places: &Places, arguments: &RunArguments) -> anyhow::Re
     let stops = signals.stops();
     migrate::migrate(&settings).await?;
 
-    let ground = Ground::lay(&settings, identity, ProcessRole::Both).await?;
+    let ground = Ground::lay(&settings, identity, ProcessRole::Both, sockets).await?;
     let (orders, kills) = mpsc::channel(1);
     let outside = CancellationToken::new();
     let playground = match arguments.no_playground {
         true => None,
         false => Some(start_playground(&settings, &ground, orders.clone(), outside.clone()).await?),
     };
-    let edge = gateway::open(&settings, places, &ground, stops.soft.child_token()).await?;
-    let api_stop = CancellationToken::new();
-    workers::serve_api(&settings, &ground, api_stop.clone()).await?;
+    let edge = gateway::open(&settings, places, &ground, sockets, &stops).await?;
+    let api = Stops::default();
+    workers::serve_api(&settings, &ground, sockets, api.clone()).await?;
     let pool = workers::start(&settings, &ground, stops.soft.child_token()).await?;
 
     let ready = ready(
@@ -57,13 +63,14 @@ pub(crate) async fn run(places: &Places, arguments: &RunArguments) -> anyhow::Re
     );
     instance.describe(&ready.place())?;
     announce(&ready)?;
+    sockets::tell_ready();
     let work = async {
         let pool = until_stopped(&settings, &ground, pool, kills, &stops.soft).await?;
-        ground.health.set_draining();
+        ground.leave(sockets);
         let parts = Running {
             edge,
             pool,
-            api_stop,
+            api,
             playground,
             outside,
         };
@@ -78,7 +85,7 @@ pub(crate) async fn run(places: &Places, arguments: &RunArguments) -> anyhow::Re
 struct Running {
     edge: GatewayHandle,
     pool: WorkersHandle,
-    api_stop: CancellationToken,
+    api: Stops,
     playground: Option<PlaygroundHandle>,
     outside: CancellationToken,
 }
@@ -89,7 +96,7 @@ impl Running {
         self.pool
             .drain(Duration::from_millis(settings.workers.drain_deadline_ms))
             .await;
-        self.api_stop.cancel();
+        self.api.stop.cancel();
         drop((self.edge, self.pool));
         if let Some(playground) = self.playground {
             self.outside.cancel();

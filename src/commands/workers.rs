@@ -11,7 +11,7 @@ use sallyport_postgres::ProcessRole;
 use sallyport_queue::membership::Membership;
 use sallyport_queue::ownership::WorkerId;
 use sallyport_telemetry::Chain;
-use sallyport_workers::api::{self, Sources};
+use sallyport_workers::api::{self, Sources, Stops};
 use sallyport_workers::story::StoryTeller;
 use sallyport_workers::{Parts, Workers, WorkersHandle};
 use tokio_util::sync::CancellationToken;
@@ -22,25 +22,30 @@ use crate::ground::{self, Ground};
 use crate::places;
 use crate::settings::Settings;
 use crate::signals::Signals;
+use crate::sockets::{self, Sockets};
 
-pub(crate) async fn run(places: &Places) -> anyhow::Result<ExitCode> {
+/// How long kept connections to the API get to make their next request, when another process serves it already.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+pub(crate) async fn run(places: &Places, sockets: &Sockets) -> anyhow::Result<ExitCode> {
     let (settings, _) = places::settings(places)?;
     let (identity, _log) = ground::start_log(&settings)?;
     let signals = Signals::install()?;
     let soft = signals.stops().soft;
-    let ground = Ground::lay(&settings, identity, ProcessRole::Workers).await?;
-    let api_stop = CancellationToken::new();
-    serve_api(&settings, &ground, api_stop.clone()).await?;
+    let ground = Ground::lay(&settings, identity, ProcessRole::Workers, sockets).await?;
+    let api = Stops::default();
+    serve_api(&settings, &ground, sockets, api.clone()).await?;
     let workers = start(&settings, &ground, soft.child_token()).await?;
+    sockets::tell_ready();
 
     let work = async {
         soft.cancelled().await;
-        ground.health.set_draining();
-        workers
-            .drain(Duration::from_millis(settings.workers.drain_deadline_ms))
-            .await;
+        ground.leave(sockets);
+        let farewell = say_goodbye(&api, sockets);
+        let drain = workers.drain(Duration::from_millis(settings.workers.drain_deadline_ms));
+        tokio::join!(farewell, drain);
         drop(workers);
-        api_stop.cancel();
+        api.stop.cancel();
         ground.close().await;
     };
     Ok(drained(signals.serve(work).await))
@@ -88,14 +93,23 @@ pub(crate) async fn start(
     Ok(workers)
 }
 
-/// Serves `/ops/…` until `stop`.
+/// Where a successor serves the API already, whoever still has a connection to us hears it in the next answer.
+async fn say_goodbye(api: &Stops, sockets: &Sockets) {
+    if sockets.were_given() {
+        api.leaving.cancel();
+        tokio::time::sleep(FAREWELL).await;
+    }
+}
+
+/// Serves `/ops/…` until told to stop.
 pub(crate) async fn serve_api(
     settings: &Settings,
     ground: &Ground,
-    stop: CancellationToken,
+    sockets: &Sockets,
+    stops: Stops,
 ) -> anyhow::Result<()> {
     let api = settings.workers.api.clone();
-    let listener = ground::listen(api.listen, "SALLYPORT_API_LISTEN").await?;
+    let listener = ground::listen(api.listen, sockets, "SALLYPORT_API_LISTEN").await?;
     let sources = Sources {
         teller: StoryTeller::new(ground.queue.inspect(), ground.recorder.clone()),
         inspector: ground.queue.inspect(),
@@ -103,7 +117,7 @@ pub(crate) async fn serve_api(
         recorder: ground.recorder.clone(),
     };
     ground.tasks.spawn(async move {
-        if let Err(error) = api::serve(listener, &api, sources, stop).await {
+        if let Err(error) = api::serve(listener, &api, sources, stops).await {
             tracing::error!(name: "api.ended", { error = %Chain(&error) }, "The API behind the edge is closed");
         }
     });

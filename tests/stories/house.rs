@@ -165,6 +165,21 @@ impl House {
         self.start_gateway().await;
     }
 
+    /// Starts a pool of workers and the edge in front of it, each kept running by a supervisor.
+    pub(crate) async fn start_supervised(&mut self) {
+        assert!(self.run(&["migrate"]).status.success());
+        let admin = free_port();
+        let mut command = self.command(&["supervise", "workers"]);
+        command.env("SALLYPORT_ADMIN_LISTEN", format!("127.0.0.1:{admin}"));
+        self.workers.push(self.start(command, "worker-0"));
+        let door = format!("http://127.0.0.1:{admin}/health/ready");
+        self.wait_until("the worker is ready", || async {
+            self.answers(&door).await
+        })
+        .await;
+        self.serve(&["supervise", "gateway"]).await;
+    }
+
     /// Sends a signal to one of the fleet's workers.
     pub(crate) fn signal_worker(&self, number: usize, name: &str) {
         signal(&self.workers[number], name);

@@ -21,5 +21,6 @@ mod house;
 mod kills;
 mod order;
 mod peers;
+mod restarts;
 mod traces;
 mod updates;

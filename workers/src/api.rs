@@ -9,6 +9,7 @@
 
 mod auth;
 mod dead;
+mod leaving;
 mod limits;
 mod problem;
 mod query;
@@ -29,6 +30,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use validator::Validate;
 
+use self::leaving::UntilLeaving;
 use self::limits::Limits;
 use crate::story::StoryTeller;
 
@@ -101,7 +103,16 @@ pub fn router(settings: &Settings, sources: Sources) -> Router {
         .layer(middleware::from_fn(problem::render))
 }
 
-/// Serves until `stop` fires, then lets the requests in flight end; each has its own deadline, so that is soon.
+/// How the API ends.
+#[derive(Debug, Clone, Default)]
+pub struct Stops {
+    /// Cancelled when another process accepts on the same socket: nothing new is accepted, and each answer ends its connection.
+    pub leaving: CancellationToken,
+    /// Cancelled when connections that are idle are to be closed.
+    pub stop: CancellationToken,
+}
+
+/// Serves until told to stop, then lets the requests in flight end; each has its own deadline, so that is soon.
 ///
 /// # Errors
 /// When the listener fails for good.
@@ -109,10 +120,12 @@ pub async fn serve(
     listener: TcpListener,
     settings: &Settings,
     sources: Sources,
-    stop: CancellationToken,
+    stops: Stops,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(settings, sources))
-        .with_graceful_shutdown(stop.cancelled_owned())
+    let goodbye = middleware::from_fn_with_state(stops.leaving.clone(), leaving::say_goodbye);
+    let router = router(settings, sources).layer(goodbye);
+    axum::serve(UntilLeaving::new(listener, stops.leaving), router)
+        .with_graceful_shutdown(stops.stop.cancelled_owned())
         .await
 }
 

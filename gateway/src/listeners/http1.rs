@@ -25,8 +25,6 @@ use crate::refusal::Refusal;
 
 /// Room for most heads with a small body behind them.
 const BUFFER_BYTES: usize = 4 * 1024;
-/// When the drain has begun, a request that is on its way to an idle connection still arrives within this time.
-const DRAIN_LINGER: Duration = Duration::from_millis(500);
 /// How long a client may take to read a refusal.
 const FAREWELL_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -110,7 +108,7 @@ async fn first_bytes(
     };
     let drained = async {
         doorway.draining.cancelled().await;
-        tokio::time::sleep(DRAIN_LINGER).await;
+        tokio::time::sleep(doorway.linger.lasts()).await;
     };
     tokio::select! {
         biased;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use sallyport_gateway::{Gateway, GatewayHandle, Parts, Settings, Shelf, TlsMaterial};
+use sallyport_gateway::{Doors, Gateway, GatewayHandle, Parts, Settings, Shelf, TlsMaterial};
 use sallyport_queue::{AcceptError, MessageId, NewMessage, Receipt};
 use sallyport_telemetry::trace::{KeepPolicy, SpanRecord, SpanSink};
 use sallyport_telemetry::{Health, Identity};
@@ -80,6 +80,7 @@ pub(crate) struct Door {
     pub(crate) shelf: Arc<Memory>,
     pub(crate) kept: Arc<Kept>,
     pub(crate) health: Health,
+    pub(crate) succeeded: CancellationToken,
     pub(crate) certificate: Vec<u8>,
 }
 
@@ -128,6 +129,7 @@ impl Door {
         let shelf = Arc::new(Memory::default());
         let kept = Arc::new(Kept::default());
         let health = Health::new(Identity::new("edge-test", "0.0.0", "test"));
+        let succeeded = CancellationToken::new();
         let parts = Parts {
             shelf: Arc::clone(&shelf) as Arc<dyn Shelf>,
             health: health.clone(),
@@ -137,6 +139,8 @@ impl Door {
                 ..KeepPolicy::default()
             },
             tls: Some(tls),
+            doors: Doors::default(),
+            succeeded: succeeded.clone(),
         };
         let handle = Gateway::start(&settings, parts, CancellationToken::new())
             .await
@@ -146,6 +150,7 @@ impl Door {
             shelf,
             kept,
             health,
+            succeeded,
             certificate: chain.into_bytes(),
         }
     }

@@ -73,3 +73,23 @@ async fn what_does_not_end_is_cut_at_the_deadline() {
     assert!(!clean);
     assert!(client.is_closed().await);
 }
+
+#[tokio::test]
+async fn with_a_successor_an_idle_connection_may_stay_until_its_next_request() {
+    let door = Door::open().await;
+    let mut client = door.connect().await;
+    client.send(get("/health/live")).await;
+    client.answer().await;
+    door.succeeded.cancel();
+
+    let (clean, answer) = tokio::join!(door.handle.drain(), async {
+        // Longer than an idle connection is kept when nobody else would answer.
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        client.send(get("/health/live")).await;
+        client.answer().await
+    });
+
+    assert!(clean);
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("connection"), Some("close"));
+}

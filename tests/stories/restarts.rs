@@ -1,0 +1,235 @@
+//! Restarts that nobody notices: the doors outlive the processes behind them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::house::{House, OWN_SERVER};
+use crate::updates;
+
+/// Connections of each kind, and how long each rests between two requests: together about 500 requests a second.
+const CONNECTIONS: usize = 10;
+const REST: Duration = Duration::from_millis(60);
+/// A restarted edge is ready again within this time (reliability: F1).
+const READY_AGAIN: Duration = Duration::from_secs(3);
+const STOP_DEADLINE: Duration = Duration::from_secs(40);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rolling_restarts_under_load_fail_no_request_and_lose_nothing() {
+    // The long form runs with `SALLYPORT_STORY_RESTARTS=20`.
+    let restarts: usize = std::env::var("SALLYPORT_STORY_RESTARTS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(3);
+    let mut house = House::build(&OWN_SERVER).await;
+    house.start_playground().await;
+    house.start_supervised().await;
+    let load = Load::start(&house);
+
+    for round in 1..=restarts {
+        for (name, replaced) in [("server", round), ("worker-0", round)] {
+            match name {
+                "server" => house.signal_server("HUP"),
+                _ => house.signal_worker(0, "HUP"),
+            }
+            house
+                .wait_until("the old process has left", || async {
+                    told(&house, name, "supervisor.left") == replaced
+                })
+                .await;
+        }
+    }
+    let (asked, chats, failures) = load.stop().await;
+
+    assert_eq!(failures, Vec::<String>::new(), "of {asked} requests");
+    assert!(asked > restarts * 100, "{asked} requests");
+    house.wait_until_idle().await;
+    for chat in chats {
+        assert_eq!(house.sent(chat).await.len(), 1, "answers in chat {chat}");
+    }
+    assert!(house.stop_server(STOP_DEADLINE).await.success());
+    for status in house.stop_workers(STOP_DEADLINE).await {
+        assert!(status.success(), "{status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_wait_while_a_killed_edge_is_started_again() {
+    let mut house = House::build(&OWN_SERVER).await;
+    house.start_playground().await;
+    house.start_supervised().await;
+    let pid = pids(&house, "server").pop().unwrap();
+
+    let killed = std::process::Command::new("kill")
+        .args(["-9", &pid])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let killed_at = Instant::now();
+    // A new client: its connection waits at the door until somebody opens.
+    let answer = reqwest::Client::new()
+        .get(format!("http://127.0.0.1:{}/health/live", house.doors.http))
+        .send()
+        .await
+        .unwrap();
+
+    assert_eq!(answer.status(), 200);
+    assert!(
+        killed_at.elapsed() < READY_AGAIN,
+        "{:?}",
+        killed_at.elapsed()
+    );
+    house
+        .wait_until("the supervisor has heard from the new process", || async {
+            pids(&house, "server").pop().unwrap() != pid
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replacement_that_does_not_become_ready_changes_nothing() {
+    let config = tempfile::tempdir().unwrap();
+    let folder = ("SALLYPORT_CONFIG", config.path().to_str().unwrap());
+    let mut house = House::build(&[OWN_SERVER[0], OWN_SERVER[1], folder]).await;
+    house.start_playground().await;
+    house.start_supervised().await;
+    // What the next process will read: a setting that does not exist.
+    std::fs::write(config.path().join("gateway.yaml"), "no_such_key: 1\n").unwrap();
+
+    house.signal_server("HUP");
+
+    house
+        .wait_until("the supervisor says why", || async {
+            told(&house, "server", "supervisor.not_replaced") == 1
+        })
+        .await;
+    assert!(house.log("server").contains("no_such_key"));
+    assert_eq!(
+        house
+            .post_update(&updates::text(1, 1, "/start"))
+            .await
+            .status(),
+        200
+    );
+}
+
+/// How often a process has logged this event.
+fn told(house: &House, name: &str, event: &str) -> usize {
+    house.whole_log(name).matches(event).count()
+}
+
+/// The processes that a supervisor has started, oldest first.
+fn pids(house: &House, name: &str) -> Vec<String> {
+    house
+        .whole_log(name)
+        .lines()
+        .filter(|line| line.contains("supervisor.ready"))
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .map(|line| find(&line, "pid").unwrap().to_string())
+        .collect()
+}
+
+/// The first value under this key, however deep.
+fn find<'v>(value: &'v serde_json::Value, key: &str) -> Option<&'v serde_json::Value> {
+    match value {
+        serde_json::Value::Object(fields) => fields
+            .get(key)
+            .or_else(|| fields.values().find_map(|inner| find(inner, key))),
+        _ => None,
+    }
+}
+
+/// Clients that keep their connections: HTTP/1.1, HTTP/2 over TLS, and calls that the edge forwards to the workers.
+struct Load {
+    stop: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
+    clients: JoinSet<Vec<Result<i64, String>>>,
+}
+
+impl Load {
+    fn start(house: &House) -> Self {
+        let mut load = Self {
+            stop: Arc::default(),
+            asked: Arc::default(),
+            clients: JoinSet::new(),
+        };
+        let authority = std::fs::read(house.data().join("tls/ca.pem")).unwrap();
+        let next_chat = Arc::new(AtomicI64::new(1_000));
+        for _ in 0..CONNECTIONS {
+            let plain = reqwest::Client::builder().http1_only().build().unwrap();
+            let h2 = reqwest::Client::builder()
+                .tls_certs_only([reqwest::Certificate::from_pem(&authority).unwrap()])
+                .build()
+                .unwrap();
+            let http = format!("http://127.0.0.1:{}", house.doors.http);
+            let https = format!("https://localhost:{}", house.doors.tls);
+            load.post(
+                plain.clone(),
+                format!("{http}/telegram/ops"),
+                house,
+                &next_chat,
+            );
+            load.post(h2, format!("{https}/telegram/ops"), house, &next_chat);
+            load.forwarded(plain, format!("{http}/ops/queue"), house);
+        }
+        load
+    }
+
+    fn post(
+        &mut self,
+        client: reqwest::Client,
+        url: String,
+        house: &House,
+        next_chat: &Arc<AtomicI64>,
+    ) {
+        let (secret, next_chat) = (house.secret.clone(), Arc::clone(next_chat));
+        self.repeat(move || {
+            let chat = next_chat.fetch_add(1, Ordering::Relaxed);
+            let request = client
+                .post(&url)
+                .header("X-Telegram-Bot-Api-Secret-Token", &secret)
+                .json(&updates::text(chat, chat, "/start"));
+            (chat, request)
+        });
+    }
+
+    fn forwarded(&mut self, client: reqwest::Client, url: String, house: &House) {
+        let token = house.ops_token.clone();
+        self.repeat(move || (0, client.get(&url).bearer_auth(&token)));
+    }
+
+    fn repeat(&mut self, request: impl Fn() -> (i64, reqwest::RequestBuilder) + Send + 'static) {
+        let (stop, asked) = (Arc::clone(&self.stop), Arc::clone(&self.asked));
+        self.clients.spawn(async move {
+            let mut answers = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                let (chat, request) = request();
+                asked.fetch_add(1, Ordering::Relaxed);
+                answers.push(match request.send().await {
+                    Ok(answer) if answer.status() == 200 => Ok(chat),
+                    Ok(answer) => Err(format!("{} {}", answer.url().path(), answer.status())),
+                    Err(error) => Err(format!("{error:?}")),
+                });
+                tokio::time::sleep(REST).await;
+            }
+            answers
+        });
+    }
+
+    /// How many requests were sent, the chats that were accepted, and what went wrong.
+    async fn stop(self) -> (usize, Vec<i64>, Vec<String>) {
+        self.stop.store(true, Ordering::Relaxed);
+        let answers = self.clients.join_all().await;
+        let (accepted, failures): (Vec<_>, Vec<_>) =
+            answers.into_iter().flatten().partition(Result::is_ok);
+        let chats = accepted.into_iter().flatten().filter(|chat| *chat > 0);
+        let failures = failures.into_iter().filter_map(Result::err);
+        (
+            self.asked.load(Ordering::Relaxed),
+            chats.collect(),
+            failures.collect(),
+        )
+    }
+}
