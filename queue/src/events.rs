@@ -5,7 +5,9 @@ use std::time::Duration;
 use sallyport_telemetry::metrics::{Counter, Counters, Histogram, Histograms};
 use sallyport_telemetry::{Chain, Label, Metric, counter, histogram};
 
+use crate::control::Pause;
 use crate::error::StoreError;
+use crate::message::MessageId;
 use crate::settlement::{Settled, Settlement, Verdict};
 use crate::store::TakenOver;
 
@@ -189,4 +191,19 @@ pub(crate) fn day_dropped(day: jiff::civil::Date, moved: u64, deliveries: u64) {
 /// The database has another history than the last time: it was restored, or failed over.
 pub(crate) fn history_changed(before: &str, now: &str) {
     tracing::warn!(name: "queue.history_changed", before, now, "The database has another history: leases were cleared and workers wait for a resume");
+}
+
+/// Something is paused from now on.
+pub(crate) fn paused(pause: &Pause) {
+    tracing::warn!(name: "queue.paused", scope = ?pause.scope, by = pause.by, reason = pause.reason, "The queue was paused");
+}
+
+/// A pause ended.
+pub(crate) fn resumed(pause: &Pause, by: &str) {
+    tracing::info!(name: "queue.resumed", scope = ?pause.scope, by, paused_by = pause.by, "The queue was resumed");
+}
+
+/// A message is to be ended.
+pub(crate) fn cancel_ordered(id: MessageId, by: &str, reason: &str) {
+    tracing::info!(name: "queue.cancel_ordered", { message.id = id.0, by, reason }, "A message is to be cancelled");
 }

@@ -3,7 +3,7 @@
 //! A database that was restored or failed over has another history: messages that were sent come back as unsent, and
 //! leases name workers that are gone. So the leases are cleared and the workers wait until a person says "resume".
 
-use sallyport_postgres::{Connection, Pools, Role, check_ground};
+use sallyport_postgres::{Connection, GenericClient, Pools, Role, check_ground};
 use tokio_util::task::TaskTracker;
 
 use crate::error::{OpenError, StoreError};
@@ -31,14 +31,14 @@ pub(crate) async fn check(pools: &Pools, tasks: &TaskTracker) -> Result<(), Open
         .await
         .map_err(StoreError::pool("check the ground"))?;
     check_partitions(&connection).await?;
-    match fact(&connection, HISTORY).await? {
+    match fact(&*connection, HISTORY).await? {
         Some(before) if before == ground.history => Ok(()),
         Some(before) => {
             begin_anew(&mut connection, &ground.history).await?;
             events::history_changed(&before, &ground.history);
             Ok(())
         }
-        None => Ok(state_fact(&connection, HISTORY, &ground.history).await?),
+        None => Ok(state_fact(&*connection, HISTORY, &ground.history).await?),
     }
 }
 
@@ -60,7 +60,7 @@ async fn check_partitions(connection: &Connection) -> Result<(), OpenError> {
     if !exists.get::<_, bool>(0) {
         return Err(OpenError::NotMigrated);
     }
-    let stored = fact(connection, PARTITIONS).await?.unwrap_or_default();
+    let stored = fact(&**connection, PARTITIONS).await?.unwrap_or_default();
     if stored == Partition::COUNT.to_string() {
         Ok(())
     } else {
@@ -85,6 +85,14 @@ async fn begin_anew(connection: &mut Connection, history: &str) -> Result<(), St
         .execute("DELETE FROM workers", &[])
         .await
         .map_err(failed())?;
+    transaction
+        .execute(
+            "INSERT INTO pauses (kind, paused_by, reason) VALUES ('', 'sallyport', $1)
+             ON CONFLICT (kind) DO NOTHING",
+            &[&"the database was restored or failed over: what was sent since may come back as unsent"],
+        )
+        .await
+        .map_err(failed())?;
     for (name, value) in [(HISTORY, history), (PAUSED, "true")] {
         transaction
             .execute(include_str!("state_fact.sql"), &[&name, &value])
@@ -95,25 +103,32 @@ async fn begin_anew(connection: &mut Connection, history: &str) -> Result<(), St
 }
 
 /// Whether the workers are to wait for a person.
-pub(crate) async fn is_paused(connection: &Connection) -> Result<bool, StoreError> {
-    Ok(fact(connection, PAUSED).await?.as_deref() == Some("true"))
+pub(crate) async fn is_paused(client: &impl GenericClient) -> Result<bool, StoreError> {
+    Ok(fact(client, PAUSED).await?.as_deref() == Some("true"))
 }
 
-/// Makes the workers wait, or go on.
-pub(crate) async fn set_paused(connection: &Connection, paused: bool) -> Result<(), StoreError> {
-    state_fact(connection, PAUSED, if paused { "true" } else { "false" }).await
+/// States whether the workers are to wait: the fact that programs of every release look at when they start.
+pub(crate) async fn state_paused(
+    client: &impl GenericClient,
+    paused: bool,
+) -> Result<(), StoreError> {
+    state_fact(client, PAUSED, if paused { "true" } else { "false" }).await
 }
 
-async fn fact(connection: &Connection, name: &str) -> Result<Option<String>, StoreError> {
-    let row = connection
+async fn fact(client: &impl GenericClient, name: &str) -> Result<Option<String>, StoreError> {
+    let row = client
         .query_opt("SELECT value FROM house WHERE name = $1", &[&name])
         .await
         .map_err(StoreError::postgres("read a fact of the house"))?;
     Ok(row.map(|row| row.get(0)))
 }
 
-async fn state_fact(connection: &Connection, name: &str, value: &str) -> Result<(), StoreError> {
-    connection
+async fn state_fact(
+    client: &impl GenericClient,
+    name: &str,
+    value: &str,
+) -> Result<(), StoreError> {
+    client
         .execute(include_str!("state_fact.sql"), &[&name, &value])
         .await
         .map_err(StoreError::postgres("state a fact of the house"))?;

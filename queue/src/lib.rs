@@ -24,6 +24,7 @@ mod low_water;
 mod pace;
 mod rows;
 
+mod control;
 mod dead_letters;
 mod gauges;
 mod inspector;
@@ -35,6 +36,10 @@ mod settings;
 mod store;
 mod wake;
 
+pub use control::{
+    CancelAnswer, CancelOrder, Control, Orders, OrdersWatch, Pause, Progress, Scope, WaitCause,
+    Waiting,
+};
 pub use dead_letters::{DeadGroup, DeadLetter, DeadLetters};
 pub use error::{AcceptError, OpenError, SettleError, StoreError};
 pub use inspector::{

@@ -168,7 +168,11 @@ impl NewMessage {
     }
 }
 
-fn check_text(field: &'static str, text: &str, bytes_max: usize) -> Result<(), InvalidMessage> {
+pub(crate) fn check_text(
+    field: &'static str,
+    text: &str,
+    bytes_max: usize,
+) -> Result<(), InvalidMessage> {
     if text.is_empty() {
         return Err(InvalidMessage::Empty { field });
     }

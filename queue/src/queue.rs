@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use sallyport_postgres::Pools;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::control::{Control, OrdersWatch, Scope, orders};
 use crate::dead_letters::DeadLetters;
 use crate::error::{OpenError, StoreError};
 use crate::inspector::Inspector;
@@ -153,46 +155,32 @@ impl Queue {
         &self.pools
     }
 
-    /// Whether the workers are to wait for [`resume`](Self::resume) (law L15).
+    /// Steers what waits and runs.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        Control::new(self.pools.clone(), self.bell.clone())
+    }
+
+    /// The orders that stand, kept up to date until the queue is closed or nobody listens any more.
+    #[must_use]
+    pub fn orders(&self) -> OrdersWatch {
+        let (known, orders) = watch::channel(None);
+        self.tasks.spawn(orders::watch(
+            self.pools.clone(),
+            self.bell.clone(),
+            known,
+            self.stop.clone(),
+        ));
+        orders
+    }
+
+    /// Whether everything is paused: the workers wait for [`Control::resume`] (law L15).
     ///
     /// # Errors
     /// The database is away.
     pub async fn paused(&self) -> Result<bool, StoreError> {
-        let connection = self
-            .pools
-            .read()
-            .get()
-            .await
-            .map_err(StoreError::pool("ask whether to wait"))?;
-        ground::is_paused(&connection).await
-    }
-
-    /// Makes every worker that starts from now on wait.
-    ///
-    /// # Errors
-    /// The database is away.
-    pub async fn pause(&self) -> Result<(), StoreError> {
-        let connection = self
-            .pools
-            .read()
-            .get()
-            .await
-            .map_err(StoreError::pool("pause"))?;
-        ground::set_paused(&connection, true).await
-    }
-
-    /// Lets the workers go on.
-    ///
-    /// # Errors
-    /// The database is away.
-    pub async fn resume(&self) -> Result<(), StoreError> {
-        let connection = self
-            .pools
-            .read()
-            .get()
-            .await
-            .map_err(StoreError::pool("resume"))?;
-        ground::set_paused(&connection, false).await
+        let pauses = self.control().pauses().await?;
+        Ok(pauses.iter().any(|pause| pause.scope == Scope::Everything))
     }
 
     /// Stops the tasks and waits for them. What an intake had taken is answered, what comes later is refused as

@@ -6,11 +6,12 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use sallyport_postgres::{PoolError, Pools, Role};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio_postgres::AsyncMessage;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,8 @@ use crate::partition::PartitionSet;
 
 /// The name of the channel in the database.
 const CHANNEL: &str = "sallyport_queue";
+/// The channel on which new orders are announced: seldom, and to everybody.
+const ORDERS_CHANNEL: &str = "sallyport_orders";
 /// How many wake-ups a slow listener may be behind before it is told to look everywhere.
 const BEHIND_MAX: usize = 64;
 /// How long the listener waits before it connects again.
@@ -35,6 +38,8 @@ struct BellInner {
     here: broadcast::Sender<PartitionSet>,
     elsewhere: Mutex<PartitionSet>,
     rung: Notify,
+    orders: watch::Sender<()>,
+    orders_elsewhere: AtomicBool,
     process: String,
 }
 
@@ -46,6 +51,8 @@ impl Bell {
             here,
             elsewhere: Mutex::new(PartitionSet::EMPTY),
             rung: Notify::new(),
+            orders: watch::Sender::new(()),
+            orders_elsewhere: AtomicBool::new(false),
             process,
         };
         Self {
@@ -79,15 +86,40 @@ impl Bell {
         }
     }
 
-    async fn wait(&self) -> PartitionSet {
+    /// There are new orders, for every worker. Never blocks.
+    pub(crate) fn ring_orders(&self) {
+        self.ring_orders_here();
+        self.inner.orders_elsewhere.store(true, Ordering::Release);
+        self.inner.rung.notify_one();
+    }
+
+    pub(crate) fn ring_orders_here(&self) {
+        self.inner.orders.send_replace(());
+    }
+
+    /// A listener for new orders.
+    pub(crate) fn listen_for_orders(&self) -> watch::Receiver<()> {
+        self.inner.orders.subscribe()
+    }
+
+    async fn wait(&self) -> Rung {
         loop {
-            let rung = std::mem::take(&mut *self.inner.elsewhere.lock());
-            if !rung.is_empty() {
+            let rung = Rung {
+                partitions: std::mem::take(&mut *self.inner.elsewhere.lock()),
+                orders: self.inner.orders_elsewhere.swap(false, Ordering::AcqRel),
+            };
+            if rung.orders || !rung.partitions.is_empty() {
                 return rung;
             }
             self.inner.rung.notified().await;
         }
     }
+}
+
+/// What the other processes are to be told.
+struct Rung {
+    partitions: PartitionSet,
+    orders: bool,
 }
 
 /// The wake-ups that a pool of workers waits for.
@@ -125,11 +157,11 @@ pub(crate) async fn notify(
     let pause = Duration::from_secs(1)
         / u32::try_from(notifications_per_second_max.max(1)).unwrap_or(u32::MAX);
     loop {
-        let partitions = tokio::select! {
+        let rung = tokio::select! {
             () = stop.cancelled() => return,
-            partitions = bell.wait() => partitions,
+            rung = bell.wait() => rung,
         };
-        if let Err(error) = send(&bell, &pools, partitions).await {
+        if let Err(error) = send(&bell, &pools, &rung).await {
             events::notification_failed(error.as_ref());
         }
         tokio::select! {
@@ -142,16 +174,23 @@ pub(crate) async fn notify(
 async fn send(
     bell: &Bell,
     pools: &Pools,
-    partitions: PartitionSet,
+    rung: &Rung,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let connection = pools.read().get().await?;
-    let payload = format!("{} {}", bell.inner.process, partitions.to_hex());
+    let payload = format!("{} {}", bell.inner.process, rung.partitions.to_hex());
     let statement = connection
         .prepare_cached("SELECT pg_notify($1, $2)")
         .await?;
-    connection
-        .execute(&statement, &[&CHANNEL, &payload])
-        .await?;
+    if rung.orders {
+        connection
+            .execute(&statement, &[&ORDERS_CHANNEL, &bell.inner.process])
+            .await?;
+    }
+    if !rung.partitions.is_empty() {
+        connection
+            .execute(&statement, &[&CHANNEL, &payload])
+            .await?;
+    }
     Ok(())
 }
 
@@ -179,7 +218,7 @@ async fn hear_once(
         .connect_alone("listener", Role::Workers)
         .await
         .map_err(Box::<PoolError>::new)?;
-    let listen = format!("LISTEN {CHANNEL}");
+    let listen = format!("LISTEN {CHANNEL}; LISTEN {ORDERS_CHANNEL}");
     let mut listening = Box::pin(client.batch_execute(&listen));
     let mut is_listening = false;
     loop {
@@ -188,8 +227,12 @@ async fn hear_once(
                 done?;
                 is_listening = true;
                 bell.ring_here(PartitionSet::ALL);
+                bell.ring_orders_here();
             }
             message = poll_fn(|context| connection.poll_message(context)) => match message {
+                Some(Ok(AsyncMessage::Notification(notification))) if notification.channel() == ORDERS_CHANNEL => {
+                    bell.ring_orders_here();
+                }
                 Some(Ok(AsyncMessage::Notification(notification))) => pass_on(bell, notification.payload()),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error.into()),

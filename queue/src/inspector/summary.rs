@@ -57,7 +57,7 @@ impl Inspector {
             workers: workers.iter().map(worker).collect(),
             partitions_total: rows::small(house.get("partitions_total")),
             partitions_owned: rows::small(house.get("partitions_owned")),
-            paused: ground::is_paused(&connection).await?,
+            paused: ground::is_paused(&*connection).await?,
         })
     }
 }

@@ -54,7 +54,11 @@ async fn l15_after_a_restore_leases_are_cleared_and_workers_wait_for_a_person() 
         0
     );
     assert!(before.claim().await.is_empty());
-    restored.resume().await.unwrap();
+    restored
+        .control()
+        .resume(&sallyport_queue::Scope::Everything, "a test")
+        .await
+        .unwrap();
     let again = Queue::open(house.database.pools(), Settings::default())
         .await
         .unwrap();

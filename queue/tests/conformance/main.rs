@@ -9,6 +9,7 @@
 
 mod accept;
 mod claim;
+mod control;
 mod days;
 mod dead;
 mod effects;
