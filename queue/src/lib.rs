@@ -10,6 +10,7 @@ pub mod mailboxes;
 pub mod membership;
 pub mod ownership;
 pub mod retry;
+pub mod spool;
 
 mod message;
 mod partition;
