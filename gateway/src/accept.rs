@@ -112,6 +112,7 @@ fn message(
         edge_spans: Some(vec![server, send]),
         delay: None,
         expires_in: None,
+        unique: None,
     }
 }
 

@@ -116,6 +116,11 @@ impl StoreError {
     pub fn may_pass_later(&self) -> bool {
         self.fault().may_pass_later()
     }
+
+    /// Whether two transactions got in each other's way, so that the same again passes at once.
+    pub(crate) fn got_in_the_way(&self) -> bool {
+        matches!(self.fault(), Fault::Serialization | Fault::Deadlock)
+    }
 }
 
 /// Why a settlement with effects did not happen: nothing of it was kept.

@@ -14,8 +14,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::AcceptError;
+use crate::events::IntakeEvents;
 use crate::message::{NewMessage, Receipt};
 use crate::settings::Settings;
+use crate::unique::Uniques;
 use crate::wake::Bell;
 
 use self::committer::{Committer, Waiting};
@@ -25,6 +27,7 @@ use self::committer::{Committer, Waiting};
 pub struct Intake {
     waiting: mpsc::Sender<Waiting>,
     limits: Arc<Limits>,
+    uniques: Uniques,
 }
 
 #[derive(Debug)]
@@ -49,10 +52,12 @@ impl Intake {
             deadline: Duration::from_millis(settings.accept_deadline_ms),
             retry_after: Duration::from_secs(settings.accept_retry_after_seconds),
         };
+        let uniques = Uniques::new(pools.clone(), bell.clone(), limits.retry_after);
         tasks.spawn(Committer::new(pools, settings, bell, tasks.clone(), stop).run(incoming));
         Self {
             waiting,
             limits: Arc::new(limits),
+            uniques,
         }
     }
 
@@ -73,6 +78,12 @@ impl Intake {
             });
         }
         message.check()?;
+        if message.unique.is_some() {
+            return self
+                .uniques
+                .accept(&IntakeEvents::resolve(), &message)
+                .await;
+        }
         let unavailable = AcceptError::Unavailable {
             retry_after: self.limits.retry_after,
         };

@@ -6,6 +6,7 @@
 //!
 //! It refuses to know what a message means: a kind is a word, a payload is bytes.
 
+pub mod calendar;
 pub mod mailboxes;
 pub mod membership;
 pub mod ownership;
@@ -15,6 +16,7 @@ pub mod spool;
 mod message;
 mod partition;
 mod settlement;
+mod unique;
 
 mod batch;
 mod error;
@@ -55,8 +57,11 @@ pub use message::{
 };
 pub use partition::{Key, Partition, PartitionSet, Token};
 pub use queue::Queue;
-pub use schedules::{NewSchedule, Schedules, Ticked};
+pub use schedules::{
+    CronStory, MISSED_MAX, Missed, NewCron, NewSchedule, Paused, Schedules, Ticked,
+};
 pub use settings::Settings;
 pub use settlement::{Effects, EffectsError, HoldChange, Outcome, Settled, Settlement, Verdict};
 pub use store::{ClaimRequest, HeldKey, PartitionClaim, Promoted, Store, TakenOver};
+pub use unique::{Unique, UniqueMode};
 pub use wake::Wakeups;

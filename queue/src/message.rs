@@ -14,6 +14,7 @@ use sallyport_telemetry::trace::{SpanContext, SpanRecord};
 use serde::{Deserialize, Serialize};
 
 use crate::partition::{Key, Partition, Token};
+use crate::unique::{Unique, UniqueMode};
 
 /// The number of a message: its place in the order of the queue (law L3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -113,7 +114,12 @@ pub struct NewMessage {
     pub delay: Option<Duration>,
     /// After how long it is too late to handle it, counted from its acceptance.
     pub expires_in: Option<Duration>,
+    /// That of all messages of a name only one waits. Goes with a delay of a day at most, and with no delivery id.
+    pub unique: Option<Unique>,
 }
+
+/// A unique message waits in the queue itself, which holds only what is near (law L12).
+const UNIQUE_DELAY_MAX: Duration = Duration::from_secs(86_400);
 
 /// Names, keys and numbers of a source: longer ones are refused. Enough for every provider met so far.
 pub const TEXT_BYTES_MAX: usize = 512;
@@ -145,6 +151,12 @@ pub enum InvalidMessage {
         /// Which field.
         field: &'static str,
     },
+    /// A unique message has a delivery id, too: two promises about repeats that contradict each other.
+    #[error("a message cannot have a delivery id and be unique, too")]
+    UniqueTwice,
+    /// A unique message waits in the queue itself, which holds only what is near.
+    #[error("a unique message waits a day at most")]
+    UniqueTooLate,
 }
 
 impl NewMessage {
@@ -163,6 +175,24 @@ impl NewMessage {
         }
         if let Some(subject) = &self.subject {
             check_text("subject", subject, TEXT_BYTES_MAX)?;
+        }
+        match &self.unique {
+            Some(unique) => self.check_unique(unique),
+            None => Ok(()),
+        }
+    }
+
+    fn check_unique(&self, unique: &Unique) -> Result<(), InvalidMessage> {
+        check_text("unique name", &unique.name, TEXT_BYTES_MAX)?;
+        if self.delivery_id.is_some() {
+            return Err(InvalidMessage::UniqueTwice);
+        }
+        let longest = match unique.mode {
+            UniqueMode::Debounce { longest } => longest,
+            UniqueMode::Ignore | UniqueMode::Replace => Duration::ZERO,
+        };
+        if longest.max(self.delay.unwrap_or_default()) > UNIQUE_DELAY_MAX {
+            return Err(InvalidMessage::UniqueTooLate);
         }
         Ok(())
     }

@@ -1,7 +1,11 @@
 //! What is to become a message later than in a day, or again and again (law L12).
 //!
 //! A schedule is a row; whoever gets the lock this time turns the due ones into messages, in one transaction, so each
-//! becomes a message once. A repeating one that was missed several times becomes one message, not many.
+//! becomes a message once. A repeating one that was missed several times becomes one message, not many; what is due by
+//! the calendar says itself what becomes of missed times (`crons`). The lock ends with its transaction, and a holder that
+//! hangs is cut off by the session's limits: another process takes over within seconds.
+
+mod crons;
 
 use std::time::Duration;
 
@@ -13,9 +17,10 @@ use crate::error::StoreError;
 use crate::events;
 use crate::message::NewMessage;
 use crate::pace::Pace;
-use crate::partition::PartitionSet;
 use crate::rows;
 use crate::wake::Bell;
+
+pub use self::crons::{CronStory, MISSED_MAX, Missed, NewCron, Paused};
 
 /// How many schedules one tick turns into messages at most; the next tick goes on.
 const TICK_MAX: i64 = 500;
@@ -151,15 +156,15 @@ impl Schedules {
             .query(include_str!("schedules/tick.sql"), &[&TICK_MAX])
             .await
             .map_err(failed())?;
+        let (by_calendar, mut touched) = crons::fire(&transaction).await?;
         transaction.commit().await.map_err(failed())?;
-        let touched: PartitionSet = turned
-            .iter()
-            .map(|row| rows::partition(row, "schedules"))
-            .collect::<Result<_, _>>()?;
+        for row in &turned {
+            touched.insert(rows::partition(row, "schedules")?);
+        }
         self.bell.ring(touched);
         Ok(Ticked {
             elected: true,
-            messages: turned.len(),
+            messages: turned.len() + by_calendar,
         })
     }
 }

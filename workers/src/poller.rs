@@ -179,6 +179,7 @@ impl Poller {
             edge_spans: Some(spans),
             delay: None,
             expires_in: None,
+            unique: None,
         };
         match self.intake.accept(message).await {
             Ok(_) => Ok(id),

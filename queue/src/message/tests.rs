@@ -20,6 +20,7 @@ fn message() -> NewMessage {
         edge_spans: None,
         delay: None,
         expires_in: None,
+        unique: None,
     }
 }
 

@@ -34,7 +34,12 @@ impl Store {
             .map_err(failed())?;
 
         let mut touched = PartitionSet::EMPTY;
-        for row in &promoted {
+        let mut ready = 0;
+        for row in promoted
+            .iter()
+            .filter(|row| row.get::<_, i16>("state") == 0)
+        {
+            ready += 1;
             let partition = rows::partition(row, "queue")?;
             self.shared
                 .low_water
@@ -54,7 +59,7 @@ impl Store {
             .map_err(failed())?;
         let next_due = next.map(|row| Duration::try_from_secs_f64(row.get(0)).unwrap_or_default());
         Ok(Promoted {
-            promoted: promoted.len(),
+            promoted: ready,
             next_due,
         })
     }

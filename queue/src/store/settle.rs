@@ -3,14 +3,16 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use sallyport_postgres::{Connection, Fault, GenericClient};
+use sallyport_postgres::{Connection, GenericClient};
 use tokio_postgres::types::ToSql;
 
 use super::Store;
 use crate::batch::Batch;
 use crate::error::StoreError;
 use crate::fence::{self, Ends};
+use crate::message::NewMessage;
 use crate::settlement::{HoldChange, Outcome, Settled, Settlement};
+use crate::unique;
 
 /// How often a statement that got in another's way is tried.
 const TRIES_MAX: u32 = 4;
@@ -39,8 +41,8 @@ impl Store {
 
     async fn settle_batch(&self, settlements: &[Settlement]) -> Result<Vec<Settled>, StoreError> {
         let pool = self.pools.settle().map_err(StoreError::pool("settle"))?;
-        let connection = pool.get().await.map_err(StoreError::pool("settle"))?;
-        let mut through = self.try_settling(&connection, settlements).await?;
+        let mut connection = pool.get().await.map_err(StoreError::pool("settle"))?;
+        let mut through = self.try_settling(&mut connection, settlements).await?;
         if through.len() < settlements.len() {
             self.add_those_settled_before(&connection, settlements, &mut through)
                 .await?;
@@ -58,22 +60,38 @@ impl Store {
     /// Transactions that got in each other's way are tried again at once: their locks are gone by then.
     async fn try_settling(
         &self,
-        connection: &Connection,
+        connection: &mut Connection,
         settlements: &[Settlement],
     ) -> Result<HashSet<usize>, StoreError> {
+        let causes_unique = unique::any_in(settlements);
         let mut tries = 1;
         loop {
-            let settled = settle_on(&**connection, settlements, self.worker.as_str()).await;
+            let settled = if causes_unique {
+                self.settle_with_unique(connection, settlements).await
+            } else {
+                settle_on(&**connection, settlements, self.worker.as_str()).await
+            };
             match settled {
-                Err(error)
-                    if tries < TRIES_MAX
-                        && matches!(error.fault(), Fault::Serialization | Fault::Deadlock) =>
-                {
+                Err(error) if tries < TRIES_MAX && error.got_in_the_way() => {
                     tries += 1;
                 }
                 settled => return settled,
             }
         }
+    }
+
+    /// Unique messages need more than one look at the rows, so their settlements share a transaction.
+    async fn settle_with_unique(
+        &self,
+        connection: &mut Connection,
+        settlements: &[Settlement],
+    ) -> Result<HashSet<usize>, StoreError> {
+        let failed = || StoreError::postgres("settle");
+        let transaction = connection.transaction().await.map_err(failed())?;
+        let through = settle_on(&transaction, settlements, self.worker.as_str()).await?;
+        unique::put_caused(&transaction, settlements, |place| through.contains(&place)).await?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(through)
     }
 
     /// A settlement that was refused may be one whose commit got through while its answer got lost: its own row says so.
@@ -173,7 +191,8 @@ fn is_plain(settlement: &Settlement) -> bool {
 fn outgoing<'s>(settlements: &[&'s Settlement]) -> Result<Batch<'s>, StoreError> {
     let mut batch = Batch::default();
     for (place, settlement) in (1..).zip(settlements) {
-        for message in &settlement.outgoing {
+        let plain = |message: &&NewMessage| message.unique.is_none();
+        for message in settlement.outgoing.iter().filter(plain) {
             batch.push(message, place)?;
         }
     }

@@ -7,6 +7,7 @@ use sallyport_postgres::{Connection, Fault};
 use super::{Store, settle};
 use crate::error::{SettleError, StoreError};
 use crate::settlement::{Effects, Settled, Settlement};
+use crate::unique;
 
 /// How long such a transaction may take.
 const TRANSACTION_MAX: Duration = Duration::from_secs(5);
@@ -95,6 +96,9 @@ impl Store {
                 .await
                 .map_err(failed("settle with effects"))?;
             return Ok(Committed::Refused);
+        }
+        if unique::any_in(std::slice::from_ref(settlement)) {
+            unique::put_caused(&transaction, std::slice::from_ref(settlement), |_| true).await?;
         }
         match transaction.commit().await {
             Ok(()) => Ok(Committed::Yes),

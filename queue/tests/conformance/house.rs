@@ -141,6 +141,7 @@ pub(crate) fn message(key: &str) -> NewMessage {
         edge_spans: None,
         delay: None,
         expires_in: None,
+        unique: None,
     }
 }
 

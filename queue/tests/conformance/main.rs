@@ -8,6 +8,7 @@
 )]
 
 mod accept;
+mod calendar;
 mod claim;
 mod control;
 mod days;
@@ -19,4 +20,5 @@ mod look;
 mod schedules;
 mod settle;
 mod take_over;
+mod unique;
 mod wake;

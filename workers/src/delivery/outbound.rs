@@ -100,6 +100,7 @@ impl Outbound {
             edge_spans: None,
             delay: None,
             expires_in: None,
+            unique: None,
         })
     }
 }

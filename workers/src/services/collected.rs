@@ -139,6 +139,7 @@ impl Draft<'_> {
             edge_spans: None,
             delay: (!task.delay.is_zero()).then_some(task.delay),
             expires_in: None,
+            unique: None,
         }))
     }
 

@@ -166,6 +166,7 @@ impl House {
             edge_spans: None,
             delay: None,
             expires_in: None,
+            unique: None,
         };
         self.intake.accept(message).await.unwrap();
     }

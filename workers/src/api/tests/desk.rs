@@ -196,6 +196,7 @@ impl Desk {
             edge_spans: None,
             delay: None,
             expires_in: None,
+            unique: None,
         };
         intake.accept(message).await.unwrap()
     }

@@ -171,6 +171,7 @@ fn message(kind: &str, key: Key, payload: String) -> NewMessage {
         edge_spans: None,
         delay: None,
         expires_in: None,
+        unique: None,
     }
 }
 
