@@ -7,6 +7,7 @@
 //! It refuses to know what a message means: a kind is a word, a payload is bytes.
 
 pub mod calendar;
+pub mod low_water;
 pub mod mailboxes;
 pub mod membership;
 pub mod ownership;
@@ -23,7 +24,6 @@ mod error;
 mod events;
 mod fence;
 mod ground;
-mod low_water;
 mod pace;
 mod rows;
 

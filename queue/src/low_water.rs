@@ -3,7 +3,7 @@
 //! A hot table that loses rows leaves dead entries at the beginning of its index until vacuum comes; a claim that starts
 //! behind them stays fast. Numbers become visible out of order, so a mark is believed only after every transaction that
 //! could still bring a lower number must have ended, and a sweep from the beginning stands behind it (law L13). Pure: the
-//! clock is handed in.
+//! clock is handed in. Public, because a simulation drives it, too.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ const SETTLED_AFTER: Duration = Duration::from_secs(15);
 
 /// The marks of the partitions of one worker.
 #[derive(Debug, Default)]
-pub(crate) struct LowWater {
+pub struct LowWater {
     marks: HashMap<Partition, Mark>,
 }
 
@@ -28,12 +28,13 @@ struct Mark {
 
 impl LowWater {
     /// From where to look for messages of this partition.
-    pub(crate) fn of(&self, partition: Partition) -> MessageId {
+    #[must_use]
+    pub fn of(&self, partition: Partition) -> MessageId {
         MessageId(self.marks.get(&partition).map_or(0, |mark| mark.trusted))
     }
 
     /// At `now` nothing below `lowest` was to be seen in this partition. Trusted when it has been so for long enough.
-    pub(crate) fn seen(&mut self, partition: Partition, lowest: MessageId, now: Instant) {
+    pub fn seen(&mut self, partition: Partition, lowest: MessageId, now: Instant) {
         let mark = self.marks.entry(partition).or_default();
         match mark.seen {
             None => mark.seen = Some((lowest.0, now)),
@@ -46,7 +47,7 @@ impl LowWater {
     }
 
     /// A message with this number is waiting again: whatever was seen or trusted above it no longer holds.
-    pub(crate) fn lower(&mut self, partition: Partition, id: MessageId) {
+    pub fn lower(&mut self, partition: Partition, id: MessageId) {
         if let Some(mark) = self.marks.get_mut(&partition) {
             mark.trusted = mark.trusted.min(id.0);
             mark.seen = mark.seen.map(|(value, since)| (value.min(id.0), since));
@@ -54,7 +55,7 @@ impl LowWater {
     }
 
     /// The partition came or went: nothing is known about it.
-    pub(crate) fn forget(&mut self, partition: Partition) {
+    pub fn forget(&mut self, partition: Partition) {
         self.marks.remove(&partition);
     }
 }

@@ -87,6 +87,12 @@ pub enum JoinError {
 
 pub use heart::BeatError;
 
+/// What a worker decides from what it saw, without a clock or a database: public, because a simulation drives it, too.
+pub mod decisions {
+    pub use super::plan::{Judgement, Lease, Ours, Plan, Take};
+    pub use super::roster::{Beat, Crowd, Look, Roster, may_work};
+}
+
 /// What the owner of a [`Membership`] asks of its heart.
 #[derive(Debug)]
 enum Ask {

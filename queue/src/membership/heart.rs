@@ -3,6 +3,7 @@
 //! Each round says "I live", looks at everybody, takes what should be ours and is free, and publishes what we hold.
 //! A round that fails changes nothing: the holdings stand, and `may_work` turns false by itself when time runs out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,9 +13,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_postgres::Client;
 use tokio_util::task::TaskTracker;
 
-use super::plan::{Ours, plan};
-use super::roster::{Crowd, Look, Roster};
-use super::{Ask, Holding, Holdings, Shared, statements};
+use super::plan::Judgement;
+use super::roster::{Crowd, Look};
+use super::{Ask, Holdings, Shared, statements};
 use crate::ownership::WorkerId;
 use crate::{Partition, Token};
 
@@ -44,7 +45,7 @@ pub(super) struct Heart {
     shared: Arc<Shared>,
     publish: watch::Sender<Arc<Holdings>>,
     asked: mpsc::Receiver<Ask>,
-    roster: Roster,
+    judgement: Judgement,
     client: Option<Client>,
     connections: TaskTracker,
     leaving: bool,
@@ -59,7 +60,7 @@ impl Heart {
         asked: mpsc::Receiver<Ask>,
     ) -> Self {
         Self {
-            roster: Roster::new(shared.lease),
+            judgement: Judgement::new(me.clone(), shared.lease),
             me,
             pools,
             shared,
@@ -153,17 +154,14 @@ impl Heart {
             sent: asked,
             answered: Instant::now(),
         };
-        let crowd = self.roster.observe(&beats, look);
         let leases = statements::leases(client).await?;
-        let plan = plan(&self.me, &crowd, &leases);
-        let mut holdings = keep(&plan.ours);
-        if !plan.take.is_empty() {
-            let won = statements::take(client, &self.me, &plan.take).await?;
-            holdings.extend(
-                won.into_iter()
-                    .map(|(partition, token)| (partition, Holding { token, keep: true })),
-            );
-        }
+        let (crowd, plan) = self.judgement.judge(&beats, look, &leases);
+        let won = if plan.take.is_empty() {
+            BTreeMap::new()
+        } else {
+            statements::take(client, &self.me, &plan.take).await?
+        };
+        let holdings = plan.holdings(won);
         self.shared.beat_succeeded(sent);
         publish(&self.publish, holdings);
         bury(client, &crowd).await
@@ -227,18 +225,6 @@ impl Heart {
             );
         }
     }
-}
-
-fn keep(ours: &[Ours]) -> Holdings {
-    ours.iter()
-        .map(|ours| {
-            let holding = Holding {
-                token: ours.token,
-                keep: ours.keep,
-            };
-            (ours.partition, holding)
-        })
-        .collect()
 }
 
 fn publish(publish: &watch::Sender<Arc<Holdings>>, holdings: Holdings) {

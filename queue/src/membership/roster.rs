@@ -11,18 +11,22 @@ use crate::ownership::WorkerId;
 
 /// A worker's row as read from the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Beat {
-    pub(super) worker: WorkerId,
-    pub(super) beat: i64,
+pub struct Beat {
+    /// Whose row it is.
+    pub worker: WorkerId,
+    /// Grows with every heartbeat.
+    pub beat: i64,
     /// It is going: it gets nothing new, but keeps what it holds until it gives it back.
-    pub(super) leaving: bool,
+    pub leaving: bool,
 }
 
 /// When a look at the store was sent and answered, by our own clock.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Look {
-    pub(super) sent: Instant,
-    pub(super) answered: Instant,
+pub struct Look {
+    /// When it was asked for.
+    pub sent: Instant,
+    /// When the answer was there.
+    pub answered: Instant,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -33,15 +37,15 @@ struct Sighting {
 
 /// What a look showed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Crowd {
+pub struct Crowd {
     /// Alive, with the beat last seen.
-    pub(super) alive: BTreeSet<WorkerId>,
+    pub alive: BTreeSet<WorkerId>,
     /// Alive and not leaving: those among whom the partitions are shared.
-    pub(super) staying: BTreeSet<WorkerId>,
+    pub staying: BTreeSet<WorkerId>,
     /// The beat of everybody who has a row, alive or not.
-    pub(super) beats: BTreeMap<WorkerId, i64>,
+    pub beats: BTreeMap<WorkerId, i64>,
     /// Seen without a change for so long that the row itself may be cleared away.
-    pub(super) long_dead: Vec<WorkerId>,
+    pub long_dead: Vec<WorkerId>,
 }
 
 /// After this many leases without a beat a worker's row is cleared away.
@@ -49,13 +53,15 @@ const LONG_DEAD_LEASES: u32 = 30;
 
 /// The memory of what was seen when.
 #[derive(Debug)]
-pub(super) struct Roster {
+pub struct Roster {
     lease: Duration,
     seen: BTreeMap<WorkerId, Sighting>,
 }
 
 impl Roster {
-    pub(super) fn new(lease: Duration) -> Self {
+    /// Nothing was seen yet.
+    #[must_use]
+    pub fn new(lease: Duration) -> Self {
         Self {
             lease,
             seen: BTreeMap::new(),
@@ -63,7 +69,7 @@ impl Roster {
     }
 
     /// Takes in one look and says who is alive. A worker seen for the first time gets a whole lease.
-    pub(super) fn observe(&mut self, beats: &[Beat], look: Look) -> Crowd {
+    pub fn observe(&mut self, beats: &[Beat], look: Look) -> Crowd {
         let mut crowd = Crowd::default();
         for row in beats {
             let sighting = self.sight(row, look.answered);
@@ -98,6 +104,7 @@ impl Roster {
 
 /// Whether a holder may still start and settle: less than two thirds of a lease have passed since it sent its last
 /// successful beat.
-pub(super) fn may_work(last_beat_sent: Instant, now: Instant, lease: Duration) -> bool {
+#[must_use]
+pub fn may_work(last_beat_sent: Instant, now: Instant, lease: Duration) -> bool {
     now.saturating_duration_since(last_beat_sent) < lease * 2 / 3
 }

@@ -5,12 +5,17 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::plan::{Lease, Plan, plan};
+use super::plan::{Lease, Plan};
 use super::roster::{Beat, Crowd, Look, Roster, may_work};
-use crate::ownership::WorkerId;
+use crate::ownership::{WorkerId, assign};
 use crate::{Partition, Token};
 
 const LEASE: Duration = Duration::from_secs(1);
+
+fn plan(me: &WorkerId, crowd: &Crowd, leases: &[Lease]) -> Plan {
+    let wanted = assign(&crowd.staying, Partition::COUNT);
+    super::plan::plan(me, crowd, &wanted, leases)
+}
 
 fn worker(number: usize) -> WorkerId {
     WorkerId::new(&format!("worker-{number}"))
