@@ -7,8 +7,10 @@ use sallyport_telemetry::{Chain, Label, Metric, counter, histogram};
 
 use crate::control::Pause;
 use crate::error::StoreError;
+use crate::ledger::Audited;
 use crate::message::MessageId;
 use crate::settlement::{Settled, Settlement, Verdict};
+use crate::snapshots::SnapshotHolder;
 use crate::store::TakenOver;
 
 /// The metrics of the intake.
@@ -191,6 +193,28 @@ pub(crate) fn day_dropped(day: jiff::civil::Date, moved: u64, deliveries: u64) {
 /// The database has another history than the last time: it was restored, or failed over.
 pub(crate) fn history_changed(before: &str, now: &str) {
     tracing::warn!(name: "queue.history_changed", before, now, "The database has another history: leases were cleared and workers wait for a resume");
+}
+
+/// Another number of messages is unaccounted for than before.
+pub(crate) fn ledger_changed(before: usize, audited: &Audited) {
+    if audited.unaccounted == 0 {
+        tracing::info!(name: "ledger.sound_again", before, "Every message is accounted for again");
+    } else {
+        tracing::error!(
+            name: "ledger.unaccounted",
+            before, unaccounted = audited.unaccounted, oldest = ?audited.oldest,
+            "Messages were accepted and have neither ended nor wait: stop the janitor, keep the database and the WAL, and compare with a backup");
+    }
+}
+
+/// Somebody has held a snapshot for long, and dead rows pile up.
+pub(crate) fn snapshot_held(holder: &SnapshotHolder, dead_rows: u64) {
+    tracing::warn!(
+        name: "postgres.snapshot_held",
+        pid = holder.pid, application = holder.name, user = holder.user, state = holder.state,
+        age_s = holder.age.unwrap_or_default().as_secs_f64(), dead_rows,
+        "An old snapshot keeps dead rows in the queue and slows claims: end that transaction, or the session with pg_terminate_backend(pid)"
+    );
 }
 
 /// Something is paused from now on.

@@ -33,9 +33,11 @@ mod gauges;
 mod inspector;
 mod intake;
 mod janitor;
+mod ledger;
 mod queue;
 mod schedules;
 mod settings;
+mod snapshots;
 mod store;
 mod wake;
 
@@ -51,6 +53,7 @@ pub use inspector::{
 };
 pub use intake::Intake;
 pub use janitor::{Janitor, Swept};
+pub use ledger::{Audited, Ledger};
 pub use message::{
     ClaimId, ClaimRef, Claimed, ErrorNote, InvalidMessage, KIND_BYTES_MAX, MessageId, NewMessage,
     PayloadFormat, Priority, Receipt, TEXT_BYTES_MAX,
@@ -62,6 +65,7 @@ pub use schedules::{
 };
 pub use settings::Settings;
 pub use settlement::{Effects, EffectsError, HoldChange, Outcome, Settled, Settlement, Verdict};
+pub use snapshots::SnapshotHolder;
 pub use store::{ClaimRequest, HeldKey, PartitionClaim, Promoted, Store, TakenOver};
 pub use unique::{Unique, UniqueMode};
 pub use wake::Wakeups;

@@ -13,12 +13,14 @@ use crate::error::{OpenError, StoreError};
 use crate::inspector::Inspector;
 use crate::intake::Intake;
 use crate::janitor::Janitor;
+use crate::ledger::Ledger;
 use crate::ownership::WorkerId;
 use crate::schedules::Schedules;
 use crate::settings::Settings;
+use crate::snapshots::SnapshotHolder;
 use crate::store::Store;
 use crate::wake::{Bell, Wakeups};
-use crate::{gauges, ground, janitor, schedules, wake};
+use crate::{gauges, ground, janitor, ledger, schedules, snapshots, wake};
 
 /// The durable queue. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -76,7 +78,8 @@ impl Queue {
         queue
     }
 
-    /// Starts what any one worker process does for all: due schedules, the days of the log, the gauges. Several may do it
+    /// Starts what any one worker process does for all: due schedules, the days of the log, the gauges,
+    /// the audit of the ledger, the watch over old snapshots. Several may do it
     /// at once; each chore elects who does it this time.
     pub fn start_chores(&self) {
         self.tasks.spawn(schedules::run(
@@ -91,6 +94,16 @@ impl Queue {
         ));
         self.tasks.spawn(gauges::run(
             self.inspect(),
+            self.settings.gauges_every_ms,
+            self.stop.clone(),
+        ));
+        self.tasks.spawn(ledger::run(
+            self.ledger(),
+            self.settings.ledger_every_ms,
+            self.stop.clone(),
+        ));
+        self.tasks.spawn(snapshots::run(
+            self.pools.clone(),
             self.settings.gauges_every_ms,
             self.stop.clone(),
         ));
@@ -147,6 +160,24 @@ impl Queue {
             self.settings.days_ahead,
             self.tasks.clone(),
         )
+    }
+
+    /// The auditor of the ledger.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        Ledger::new(
+            self.pools.clone(),
+            self.settings.ledger_rows_max,
+            self.tasks.clone(),
+        )
+    }
+
+    /// Who holds the oldest snapshot, and so keeps dead rows in the queue; nobody in a quiet house.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn oldest_snapshot(&self) -> Result<Option<SnapshotHolder>, StoreError> {
+        snapshots::oldest(&self.pools).await
     }
 
     /// The pools that the queue stands on.

@@ -43,6 +43,12 @@ pub struct Settings {
     /// How often the gauges are read from the tables.
     #[validate(range(min = 250, max = 600_000))]
     pub gauges_every_ms: u64,
+    /// How often the auditor of the ledger takes a turn.
+    #[validate(range(min = 250, max = 3_600_000))]
+    pub ledger_every_ms: u64,
+    /// How many rows it compares at a turn, about: 50,000 cost Postgres some 100 ms.
+    #[validate(range(min = 1_000, max = 10_000_000))]
+    pub ledger_rows_max: usize,
 }
 
 impl Default for Settings {
@@ -60,6 +66,8 @@ impl Default for Settings {
             janitor_every_ms: 600_000,
             schedules_every_ms: 1_000,
             gauges_every_ms: 5_000,
+            ledger_every_ms: 5_000,
+            ledger_rows_max: 50_000,
         }
     }
 }

@@ -115,6 +115,14 @@ catalogue! {
     QueueMessages: Gauge, Count, "sallyport_queue_messages", [Kind, State], "Unfinished and dead messages.";
     QueueOldestReady: Gauge, Seconds, "sallyport_queue_oldest_ready_timestamp_seconds", [Kind],
         "When the oldest message that may run became ready; 0 when there is none.";
+    LedgerUnaccounted: Gauge, Count, "sallyport_ledger_unaccounted_messages", [],
+        "Messages that were accepted and have neither ended nor wait, or are not in the log: must be 0.";
+    LedgerAuditLastSuccess: Gauge, Seconds, "sallyport_ledger_audit_last_success_timestamp_seconds", [],
+        "When the ledger was last audited; 0 where another process does it.";
+    QueueDeadRows: Gauge, Count, "sallyport_queue_dead_rows", [],
+        "Rows of the queue that vacuum has not cleared away yet; claims walk over them.";
+    PostgresOldestSnapshot: Gauge, Seconds, "sallyport_postgres_oldest_snapshot_seconds", [],
+        "Age of the oldest snapshot, which keeps vacuum from clearing rows away.";
     MessagesEnqueued: Counter, Count, "sallyport_messages_enqueued_total", [Kind], "Messages put on the queue.";
     MessagesCompleted: Counter, Count, "sallyport_messages_completed_total", [Kind, Outcome], "Messages that ended.";
     MessageWait: Histogram(Buckets::LONG), Seconds, "sallyport_message_wait_seconds", [Kind, Outcome],

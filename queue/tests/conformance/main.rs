@@ -16,6 +16,7 @@ mod dead;
 mod effects;
 mod ground;
 mod house;
+mod ledger;
 mod look;
 mod schedules;
 mod settle;
