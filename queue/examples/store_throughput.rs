@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use sallyport_postgres::testing::TestDatabase;
 use sallyport_queue::ownership::WorkerId;
 use sallyport_queue::{
-    ClaimRequest, Claimed, HoldChange, MessageId, Partition, PartitionClaim, Queue, Settings,
-    Settlement, Store, Token, Verdict,
+    ClaimRequest, Claimed, HoldChange, InHand, Lanes, Partition, PartitionClaim, Priority, Queue,
+    Settings, Settlement, Store, Token, Verdict,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -78,6 +78,16 @@ struct Costs {
     settling: Duration,
 }
 
+/// What was settled, and how long it took.
+type Settling = Result<(Vec<InHand>, Duration), sallyport_queue::StoreError>;
+
+fn hand(message: &Claimed) -> InHand {
+    InHand {
+        partition: message.partition,
+        id: message.id,
+    }
+}
+
 async fn drain(
     store: Store,
     messages: i64,
@@ -89,7 +99,10 @@ async fn drain(
         .map(|partition| PartitionClaim {
             partition,
             token: Token(1),
+            priority: Priority::Interactive,
             messages_max: per_partition,
+            lanes: Lanes::InTurn,
+            sweep: false,
         })
         .collect();
     let mut costs = Costs {
@@ -97,9 +110,8 @@ async fn drain(
         claiming: Duration::ZERO,
         settling: Duration::ZERO,
     };
-    let mut in_hand: HashSet<MessageId> = HashSet::new();
-    let mut settling: JoinSet<Result<(Vec<MessageId>, Duration), sallyport_queue::StoreError>> =
-        JoinSet::new();
+    let mut in_hand: HashSet<InHand> = HashSet::new();
+    let mut settling: JoinSet<Settling> = JoinSet::new();
     let mut left = messages;
     while left > 0 {
         let slot = Arc::clone(&slots).acquire_owned().await?;
@@ -110,29 +122,25 @@ async fn drain(
                 in_hand.remove(&id);
             }
         }
-        let held: Vec<MessageId> = in_hand.iter().copied().collect();
+        let held: Vec<InHand> = in_hand.iter().copied().collect();
         let request = ClaimRequest {
             partitions: &partitions,
-            total_max: batch,
             in_hand: &held,
             ..ClaimRequest::default()
         };
         let began = Instant::now();
-        let claimed = store.claim(&request).await?;
+        let claimed = store.claim(&request).await?.messages;
         costs.claiming += began.elapsed();
         costs.claims += 1;
         left -= i64::try_from(claimed.len())?;
-        in_hand.extend(claimed.iter().map(|message| message.id));
+        in_hand.extend(claimed.iter().map(hand));
         let store = store.clone();
         settling.spawn(async move {
             let settlements: Vec<Settlement> = claimed.iter().map(done).collect();
             let began = Instant::now();
             store.settle(&settlements).await?;
             drop(slot);
-            Ok((
-                claimed.iter().map(|message| message.id).collect(),
-                began.elapsed(),
-            ))
+            Ok((claimed.iter().map(hand).collect(), began.elapsed()))
         });
     }
     while let Some(done) = settling.join_next().await {

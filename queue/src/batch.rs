@@ -46,8 +46,8 @@ logged AS (
     FROM kept WHERE coalesce(delay, 0) <= 86400
 ),
 queued AS (
-    INSERT INTO queue (id, day, partition, priority, state, ready_at, kind, key)
-    SELECT id, (statement_timestamp() AT TIME ZONE 'utc')::date, partition, priority,
+    INSERT INTO queue (id, day, partition, priority, lane, state, ready_at, kind, key)
+    SELECT id, (statement_timestamp() AT TIME ZONE 'utc')::date, partition, priority, queue_lane(tenant),
            CASE WHEN delay > 0 THEN 1 ELSE 0 END,
            statement_timestamp() + coalesce(delay, 0) * interval '1 second', kind, key
     FROM kept WHERE coalesce(delay, 0) <= 86400

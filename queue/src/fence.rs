@@ -63,7 +63,7 @@ fn fenced(first: usize) -> String {
 const ENDED: &str = "
 gone AS (
     DELETE FROM queue q USING fenced s
-    WHERE s.final AND q.state = 0 AND q.partition = s.partition AND q.priority = s.priority AND q.id = s.id
+    WHERE s.final AND q.state <> 1 AND q.partition = s.partition AND q.priority = s.priority AND q.id = s.id
     RETURNING s.place, q.id, q.day, s.verdict, s.attempt, s.error_kind, s.error_text, s.started_at, s.claim
 ),
 ended AS (
@@ -84,12 +84,13 @@ buried AS (
 ),
 returned AS (
     UPDATE queue q
-    SET state = CASE WHEN s.after > 0 THEN 1 ELSE 0 END,
+    SET state = CASE WHEN s.after > 0 THEN 1 ELSE q.state END,
+        stepped_over = q.stepped_over OR s.hold = 4,
         ready_at = statement_timestamp() + s.after * interval '1 second',
         attempts = CASE WHEN s.verdict = 'retry' THEN s.attempt ELSE q.attempts END,
         counted_claim = s.claim
     FROM fenced s
-    WHERE NOT s.final AND q.state = 0
+    WHERE NOT s.final AND q.state <> 1
       AND q.partition = s.partition AND q.priority = s.priority AND q.id = s.id
     RETURNING s.place, q.id, q.day, s.verdict, s.attempt, s.error_kind, s.error_text, s.started_at, s.claim
 ),
@@ -110,7 +111,7 @@ held AS (
 ),
 lifted AS (
     DELETE FROM held_keys h USING fenced s
-    WHERE s.hold = 3 AND h.partition = s.partition AND h.key = s.key
+    WHERE (s.hold = 3 OR s.hold = 4 AND h.head = s.id) AND h.partition = s.partition AND h.key = s.key
       AND s.place IN (SELECT place FROM through)
 ),
 incoming AS MATERIALIZED (
@@ -289,6 +290,7 @@ fn written_hold(hold: HoldChange) -> (i16, Option<f64>) {
         HoldChange::Until(longest) => (1, Some(longest.as_secs_f64())),
         HoldChange::Park => (2, None),
         HoldChange::Lift => (3, None),
+        HoldChange::StepOver => (4, None),
     }
 }
 

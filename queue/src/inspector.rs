@@ -184,6 +184,8 @@ pub struct RecentTrace {
 pub struct Summary {
     /// Per kind of message.
     pub kinds: Vec<KindSummary>,
+    /// So much waits that it was not counted one by one: what is ready and delayed are estimates, right to a few percent.
+    pub estimated: bool,
     /// How many keys are held.
     pub held_keys: u64,
     /// The workers whose rows are there.
@@ -222,7 +224,7 @@ pub struct HeldStory {
     pub head: MessageId,
     /// Until when it waits at the latest; `None` when it is parked.
     pub until: Option<Timestamp>,
-    /// How many messages wait behind the head.
+    /// How many messages were put behind the head; counted up to 10,000.
     pub waiting: u64,
     /// The kind of the head's latest error.
     pub error_kind: Option<String>,

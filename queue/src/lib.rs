@@ -55,8 +55,8 @@ pub use intake::Intake;
 pub use janitor::{Janitor, Swept};
 pub use ledger::{Audited, Ledger};
 pub use message::{
-    ClaimId, ClaimRef, Claimed, ErrorNote, InvalidMessage, KIND_BYTES_MAX, MessageId, NewMessage,
-    PayloadFormat, Priority, Receipt, TEXT_BYTES_MAX,
+    ClaimId, ClaimRef, Claimed, ErrorNote, InvalidMessage, KIND_BYTES_MAX, Lane, MessageId,
+    NewMessage, PayloadFormat, Priority, Receipt, TEXT_BYTES_MAX,
 };
 pub use partition::{Key, Partition, PartitionSet, Token};
 pub use queue::Queue;
@@ -66,6 +66,9 @@ pub use schedules::{
 pub use settings::Settings;
 pub use settlement::{Effects, EffectsError, HoldChange, Outcome, Settled, Settlement, Verdict};
 pub use snapshots::SnapshotHolder;
-pub use store::{ClaimRequest, HeldKey, PartitionClaim, Promoted, Store, TakenOver};
+pub use store::{
+    Behind, BehindPage, ClaimRequest, HeldKey, InHand, Lanes, PartitionClaim, Promoted, Store,
+    Taken, TakenOver,
+};
 pub use unique::{Unique, UniqueMode};
 pub use wake::Wakeups;

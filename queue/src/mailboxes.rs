@@ -4,18 +4,23 @@
 //! (what a failing head does to those behind it, and how many messages of one key may be in hand) and law L10 (urgency
 //! belongs to a key). Pure: it starts nothing and asks no clock; the pool tells it what was claimed and what was settled.
 //!
-//! It relies on one promise of the pool: claims do not overlap, and what [`Mailboxes::offer`] refused is given back
-//! before the next claim begins. Then every claim brings a key's oldest waiting messages first, and order holds.
+//! It relies on one promise of the pool: claims do not overlap, and what [`Mailboxes::offer`] refused is put behind before
+//! the next claim begins. A claim brings a key's oldest waiting messages first, and none of which an earlier one is behind;
+//! those come only when they are asked for ([`Mailboxes::looks`]), the oldest first. So order holds, and a key that cannot
+//! go on fills neither the hands nor the claims of the others.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use crate::{Key, MessageId, Partition, Priority};
+use crate::{Key, Lane, MessageId, Partition, Priority};
 
+mod behind;
+mod books;
 mod mailbox;
 mod turns;
 
+use books::Books;
 use mailbox::Mailbox;
 use turns::Turns;
 
@@ -30,6 +35,8 @@ pub struct Entry<M> {
     pub partition: Partition,
     /// The key's urgency.
     pub priority: Priority,
+    /// The line of its tenant.
+    pub lane: Lane,
     /// What the pool needs to run it.
     pub message: M,
 }
@@ -39,8 +46,7 @@ pub struct Entry<M> {
 pub enum Offer<M> {
     /// It waits for its turn.
     Taken,
-    /// Its key has enough in hand: give it back uncounted, and leave the key out of claims while it is in
-    /// [`Mailboxes::full_keys`].
+    /// Its key has enough in hand, or waits for another message: put it behind. It is asked for when the key goes on.
     Full(Entry<M>),
     /// It is in hand already.
     Known,
@@ -82,6 +88,19 @@ pub struct Lifted {
     pub head: MessageId,
 }
 
+/// A key that may go on with messages that are behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// The key.
+    pub key: Key,
+    /// Its partition.
+    pub partition: Partition,
+    /// At most so many of its oldest.
+    pub messages_max: u16,
+    /// Only this one: the head that the key waits for.
+    pub alone: Option<MessageId>,
+}
+
 /// How many stepped-over messages are remembered. One that is forgotten may hold its key once more: a delay, no harm.
 const STEPPED_OVER_MAX: usize = 10_000;
 
@@ -89,14 +108,15 @@ const STEPPED_OVER_MAX: usize = 10_000;
 #[derive(Debug)]
 pub struct Mailboxes<M> {
     per_key_max: NonZeroUsize,
+    slots: usize,
     boxes: HashMap<Key, Mailbox<M>>,
     turns: Turns,
     holds: BTreeSet<(Instant, Key)>,
-    full: HashSet<Key>,
+    looks: VecDeque<Key>,
     stepped_over: HashMap<MessageId, Partition>,
-    in_hand: HashMap<Partition, usize>,
-    waiting: usize,
-    running: usize,
+    books: Books,
+    /// A key was held that has others waiting in hand.
+    stuck: bool,
 }
 
 impl<M> Mailboxes<M> {
@@ -105,21 +125,29 @@ impl<M> Mailboxes<M> {
     pub fn new(per_key_max: NonZeroUsize) -> Self {
         Self {
             per_key_max,
+            slots: usize::MAX,
             boxes: HashMap::new(),
             turns: Turns::default(),
             holds: BTreeSet::new(),
-            full: HashSet::new(),
+            looks: VecDeque::new(),
             stepped_over: HashMap::new(),
-            in_hand: HashMap::new(),
-            waiting: 0,
-            running: 0,
+            books: Books::default(),
+            stuck: false,
         }
+    }
+
+    /// Of so many places to run in, background work leaves a quarter free, and together with deliveries an eighth: what
+    /// somebody waits for finds one at once.
+    #[must_use]
+    pub fn with_slots(mut self, slots: NonZeroUsize) -> Self {
+        self.slots = slots.get();
+        self
     }
 
     /// Puts a claimed message into its key's mailbox, in the order of the ids.
     ///
-    /// Once one of a key's messages is refused, its later ones are refused too until there is room again, because a
-    /// message must not overtake one that was given back.
+    /// Once one of a key's messages is refused, its later ones are refused too until the earlier ones came back from
+    /// behind, because a message must not overtake one that was put there.
     pub fn offer(&mut self, entry: Entry<M>) -> Offer<M> {
         let mailbox = self
             .boxes
@@ -128,16 +156,17 @@ impl<M> Mailboxes<M> {
         if mailbox.knows(entry.id) {
             return Offer::Known;
         }
-        let is_held_head = mailbox.held.is_some_and(|held| held.head == entry.id);
-        let no_room = mailbox.in_hand() >= self.per_key_max.get() || self.full.contains(&entry.key);
-        if no_room && !is_held_head {
-            self.full.insert(entry.key.clone());
+        if mailbox.refuses(entry.id, self.per_key_max.get()) {
+            mailbox.fall_behind(entry.id);
+            self.want_look(&entry.key);
             return Offer::Full(entry);
         }
-        *self.in_hand.entry(entry.partition).or_default() += 1;
-        self.waiting += 1;
+        if mailbox.in_hand() == 0 {
+            mailbox.priority = entry.priority;
+            mailbox.lane = entry.lane;
+        }
+        self.books.took(mailbox);
         let key = entry.key.clone();
-        mailbox.priority = entry.priority;
         mailbox.insert(entry);
         self.turns.announce(&key, mailbox);
         Offer::Taken
@@ -145,20 +174,23 @@ impl<M> Mailboxes<M> {
 
     /// The next message to run, or nothing while every key is busy, held or empty.
     ///
-    /// Keys of one priority take turns; the lower priorities get a fixed part of the picks, so none starves.
+    /// Tenants take turns, and the keys of one tenant among themselves; the lower priorities get a fixed part of the
+    /// picks, so none starves.
     pub fn start_next(&mut self) -> Option<Entry<M>> {
-        while let Some(key) = self.turns.next() {
+        loop {
+            let (books, slots) = (&self.books, self.slots);
+            let key = self
+                .turns
+                .next(|priority| books.may_start(priority, slots))?;
             let Some(mailbox) = self.boxes.get_mut(&key) else {
                 continue;
             };
             mailbox.announced = false;
             if let Some(entry) = mailbox.start() {
-                self.waiting -= 1;
-                self.running += 1;
+                self.books.started(mailbox);
                 return Some(entry);
             }
         }
-        None
     }
 
     /// What settling a message as "again in `back_in`" will mean for its key. Asked before the settlement, so that the
@@ -204,8 +236,7 @@ impl<M> Mailboxes<M> {
 
     /// Tells that the settlement of a running message is durable; only now may the next of its key run.
     ///
-    /// Answers whether the key was left out of claims until now and no longer is: then there may be more of it to claim.
-    /// A message of a partition that was forgotten meanwhile changes nothing.
+    /// Answers whether the key waited until now and no longer does: then there may be more of it to claim. A message of a partition that was forgotten meanwhile changes nothing.
     pub fn settled(&mut self, key: &Key, id: MessageId, fate: Fate) -> bool {
         let Some(mailbox) = self.boxes.get_mut(key) else {
             return false;
@@ -213,22 +244,19 @@ impl<M> Mailboxes<M> {
         if mailbox.busy != Some(id) {
             return false;
         }
-        let was_left_out = mailbox.held.is_some() || self.full.contains(key);
+        let was_left_out = mailbox.held.is_some() || (mailbox.behind.is_some() && !mailbox.looking);
         mailbox.busy = None;
-        self.running -= 1;
+        self.books.ended(mailbox);
         let partition = mailbox.partition;
-        take_one(&mut self.in_hand, partition);
         self.apply(key, id, fate, partition);
         self.tidy(key);
         was_left_out && !self.is_left_out(key)
     }
 
     fn is_left_out(&self, key: &Key) -> bool {
-        self.full.contains(key)
-            || self
-                .boxes
-                .get(key)
-                .is_some_and(|mailbox| mailbox.held.is_some())
+        self.boxes.get(key).is_some_and(|mailbox| {
+            mailbox.held.is_some() || (mailbox.behind.is_some() && !mailbox.looking)
+        })
     }
 
     fn apply(&mut self, key: &Key, id: MessageId, fate: Fate, partition: Partition) {
@@ -256,14 +284,16 @@ impl<M> Mailboxes<M> {
     ) {
         self.boxes
             .entry(key.clone())
-            .or_insert_with(|| Mailbox::new(partition, Priority::Interactive));
+            .or_insert_with(|| Mailbox::new(partition, Priority::Background));
         self.set_hold(key, head, until);
+        self.want_look(key);
     }
 
     fn set_hold(&mut self, key: &Key, head: MessageId, until: Option<Instant>) {
         let Some(mailbox) = self.boxes.get_mut(key) else {
             return;
         };
+        self.stuck |= !mailbox.waiting.is_empty();
         if let Some(old) = mailbox.held.replace(mailbox::Held { head, until }) {
             forget_hold(&mut self.holds, key, old);
         }
@@ -310,7 +340,7 @@ impl<M> Mailboxes<M> {
         self.holds.first().map(|(until, _)| *until)
     }
 
-    /// The held keys, each with the head it waits for, for the claim to leave their other messages out.
+    /// The held keys, each with the head it waits for.
     pub fn held_keys(&self) -> impl Iterator<Item = (&Key, MessageId)> {
         self.boxes
             .iter()
@@ -319,17 +349,25 @@ impl<M> Mailboxes<M> {
 
     /// The numbers of all messages in hand.
     pub fn ids(&self) -> impl Iterator<Item = MessageId> {
+        self.hands().map(|(_, id)| id)
+    }
+
+    /// The same, each with its partition.
+    pub fn hands(&self) -> impl Iterator<Item = (Partition, MessageId)> {
         self.boxes.values().flat_map(|mailbox| {
+            let waiting = mailbox.waiting.iter().map(|entry| entry.id);
             mailbox
                 .busy
                 .into_iter()
-                .chain(mailbox.waiting.iter().map(|entry| entry.id))
+                .chain(waiting)
+                .map(|id| (mailbox.partition, id))
         })
     }
 
-    /// The keys that had a message refused and still have more than half of their room taken.
-    pub fn full_keys(&self) -> impl Iterator<Item = &Key> {
-        self.full.iter()
+    /// How many keys it knows of: with messages in hand, held, or behind.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.boxes.len()
     }
 
     /// Drops everything about a partition and returns what waited, to be given back uncounted. What runs goes on, and
@@ -341,15 +379,12 @@ impl<M> Mailboxes<M> {
             .extract_if(|_, mailbox| mailbox.partition == partition)
             .collect();
         for (key, mailbox) in &mut gone {
-            self.full.remove(key);
             if let Some(held) = mailbox.held {
                 forget_hold(&mut self.holds, key, held);
             }
-            self.running -= usize::from(mailbox.busy.is_some());
-            self.waiting -= mailbox.waiting.len();
+            self.books.dropped(mailbox);
             dropped.extend(mailbox.waiting.drain(..));
         }
-        self.in_hand.remove(&partition);
         self.stepped_over.retain(|_, of| *of != partition);
         dropped
     }
@@ -357,22 +392,35 @@ impl<M> Mailboxes<M> {
     /// The messages of a partition that wait or run.
     #[must_use]
     pub fn in_hand(&self, partition: Partition) -> usize {
-        self.in_hand.get(&partition).copied().unwrap_or(0)
+        self.books.in_partition(partition)
     }
 
     /// How many messages wait for their turn.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.waiting
+        self.books.waiting()
     }
 
     /// How many messages were handed out and are not settled yet.
     #[must_use]
     pub fn running(&self) -> usize {
-        self.running
+        self.books.running()
     }
 
-    fn remember_step(&mut self, id: MessageId, partition: Partition) {
+    /// How many messages of this urgency wait or run.
+    #[must_use]
+    pub fn in_hand_of(&self, priority: Priority) -> usize {
+        self.books.of(priority)
+    }
+
+    /// The lines that have at least so many messages of this urgency in hand, in order.
+    #[must_use]
+    pub fn lanes_with(&self, priority: Priority, messages_min: usize) -> Vec<Lane> {
+        self.books.lanes_with(priority, messages_min)
+    }
+
+    /// Notes that a key was held for this message before, as long as its policy allows: it is not held again.
+    pub fn remember_step(&mut self, id: MessageId, partition: Partition) {
         if self.stepped_over.len() >= STEPPED_OVER_MAX {
             self.stepped_over.clear();
         }
@@ -384,19 +432,12 @@ impl<M> Mailboxes<M> {
         let Some(mailbox) = self.boxes.get_mut(key) else {
             return;
         };
-        if mailbox.in_hand() <= self.per_key_max.get() / 2 {
-            self.full.remove(key);
-        }
         self.turns.announce(key, mailbox);
         if mailbox.is_idle() {
             self.boxes.remove(key);
+        } else {
+            self.want_look(key);
         }
-    }
-}
-
-fn take_one(in_hand: &mut HashMap<Partition, usize>, partition: Partition) {
-    if let Some(count) = in_hand.get_mut(&partition) {
-        *count = count.saturating_sub(1);
     }
 }
 

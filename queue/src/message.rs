@@ -39,6 +39,9 @@ pub enum Priority {
 }
 
 impl Priority {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::Interactive, Self::Delivery, Self::Background];
+
     pub(crate) fn to_sql(self) -> i16 {
         self as i16
     }
@@ -50,6 +53,25 @@ impl Priority {
             2 => Some(Self::Background),
             _ => None,
         }
+    }
+}
+
+/// Whose turn it is: the line in which a tenant's messages stand, so that claims and mailboxes serve one line after the
+/// other. All messages of a key stand in one line, because a key has one tenant. Made by the database from the tenant;
+/// [`Lane::FIRST`] holds what a release before this one put in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Lane(pub i16);
+
+impl Lane {
+    /// The lowest.
+    pub const FIRST: Self = Self(0);
+    /// The highest.
+    pub const LAST: Self = Self(i16::MAX);
+
+    /// The one after it; after the last one comes the first.
+    #[must_use]
+    pub fn next(self) -> Self {
+        self.0.checked_add(1).map_or(Self::FIRST, Self)
     }
 }
 
@@ -263,10 +285,14 @@ pub struct Claimed {
     pub claim: ClaimId,
     /// How urgent its key is.
     pub priority: Priority,
+    /// The line of its tenant.
+    pub lane: Lane,
     /// How many attempts were made before this one.
     pub attempts: u16,
     /// Whether an earlier attempt was begun and nobody knows how it ended.
     pub interrupted: bool,
+    /// Whether its key was held for it before, as long as its policy allows: it is not held again.
+    pub stepped_over: bool,
     /// Its bytes.
     pub payload: Bytes,
     /// How to read them.

@@ -108,6 +108,13 @@ impl PartitionSet {
         }
     }
 
+    /// Takes one out.
+    pub fn remove(&mut self, partition: Partition) {
+        if let Some(word) = self.0.get_mut(usize::from(partition.0 / 64)) {
+            *word &= !(1 << (partition.0 % 64));
+        }
+    }
+
     /// Whether it is in the set.
     #[must_use]
     pub fn contains(&self, partition: Partition) -> bool {

@@ -15,6 +15,7 @@ use crate::intake::Intake;
 use crate::janitor::Janitor;
 use crate::ledger::Ledger;
 use crate::ownership::WorkerId;
+use crate::partition::Key;
 use crate::schedules::Schedules;
 use crate::settings::Settings;
 use crate::snapshots::SnapshotHolder;
@@ -212,6 +213,31 @@ impl Queue {
     pub async fn paused(&self) -> Result<bool, StoreError> {
         let pauses = self.control().pauses().await?;
         Ok(pauses.iter().any(|pause| pause.scope == Scope::Everything))
+    }
+
+    /// Has the head of a held or parked key tried again now, instead of when its wait is over. Answers whether the key
+    /// waited for a delayed head.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn unpark(&self, key: &Key) -> Result<bool, StoreError> {
+        let connection = self
+            .pools
+            .read()
+            .get()
+            .await
+            .map_err(StoreError::pool("unpark a key"))?;
+        let changed = connection
+            .execute(
+                "UPDATE queue q SET ready_at = statement_timestamp()
+                 FROM held_keys h
+                 WHERE h.partition = $1 AND h.key = $2
+                   AND q.state = 1 AND q.partition = h.partition AND q.priority IN (0, 1, 2) AND q.id = h.head",
+                &[&key.partition().to_sql(), &key.as_str()],
+            )
+            .await
+            .map_err(StoreError::postgres("unpark a key"))?;
+        Ok(changed > 0)
     }
 
     /// Stops the tasks and waits for them. What an intake had taken is answered, what comes later is refused as

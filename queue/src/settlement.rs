@@ -120,6 +120,8 @@ pub enum HoldChange {
     Park,
     /// The key goes on.
     Lift,
+    /// The key goes on although this message comes back, and is not held for it again, whoever owns it then.
+    StepOver,
 }
 
 /// The end of one attempt, to be made durable.

@@ -3,6 +3,7 @@
 //! Every statement here is a batch: arrays go in, one plan runs, rows come out (laws L5 and L6). Who owns what and what
 //! runs next is decided by `membership` and `mailboxes`; this file's folder only makes their decisions durable.
 
+mod behind;
 mod claim;
 mod hold;
 mod promote;
@@ -19,39 +20,93 @@ use sallyport_postgres::Pools;
 
 use crate::events::StoreEvents;
 use crate::low_water::LowWater;
-use crate::message::MessageId;
+use crate::mailboxes::Look;
+use crate::message::{Claimed, Lane, MessageId, Priority};
 use crate::ownership::WorkerId;
-use crate::partition::{Key, Partition, Token};
+use crate::partition::{Key, Partition, PartitionSet, Token};
 use crate::wake::Bell;
 
 use self::claim::OpenClaims;
 
-/// What to claim: messages of these partitions that are not in hand, not held and not excluded.
+/// What to claim: messages that are not in hand.
 #[derive(Debug, Clone, Default)]
 pub struct ClaimRequest<'a> {
-    /// From which partitions, and at most how many from each.
+    /// From which partitions, how urgent, and at most how many of each.
     pub partitions: &'a [PartitionClaim],
-    /// The most messages in total. The most urgent come first, then the oldest.
-    pub total_max: usize,
     /// The messages that are in hand already.
-    pub in_hand: &'a [MessageId],
-    /// Keys to leave out: held ones, and those with enough in hand.
-    pub without_keys: &'a [Key],
-    /// Messages to bring although their key is left out: the heads that hold them.
-    pub even_so: &'a [MessageId],
-    /// Look from the beginning instead of from the low-water mark: the net under everything, every few seconds.
-    pub sweep: bool,
+    pub in_hand: &'a [InHand],
+    /// The keys that may go on with what is behind, each with the ownership of its partition.
+    pub looks: &'a [(Look, Token)],
+    /// The partitions that may have messages behind: only there is looked whether a message would overtake one.
+    pub watched: PartitionSet,
 }
 
-/// One partition of a [`ClaimRequest`].
+/// A message in hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct InHand {
+    /// Its partition.
+    pub partition: Partition,
+    /// Its number.
+    pub id: MessageId,
+}
+
+/// One partition and urgency of a [`ClaimRequest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionClaim {
     /// Which one.
     pub partition: Partition,
     /// The ownership under which it is claimed.
     pub token: Token,
+    /// How urgent.
+    pub priority: Priority,
     /// At most so many messages.
     pub messages_max: u16,
+    /// Of which lanes.
+    pub lanes: Lanes,
+    /// Look from the beginning instead of from the low-water mark: the net under everything, every few seconds.
+    pub sweep: bool,
+}
+
+/// Which lanes are claimed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lanes {
+    /// All, beginning with the one after that at which the last claim had enough.
+    InTurn,
+    /// Only these, both ends included: those between lanes that have more than their share in hand.
+    Between(Lane, Lane),
+}
+
+/// What a claim took, and what it found on the way.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Messages that were ready, in the order of urgency, then age.
+    pub messages: Vec<Claimed>,
+    /// Messages that were behind, of the keys that were asked for; of each key in order.
+    pub looked: Vec<Claimed>,
+    /// The keys of which messages went behind with this claim, because earlier ones of theirs are behind.
+    pub behind: Vec<Behind>,
+    /// Where there may be more.
+    pub more: Vec<(Partition, Priority)>,
+}
+
+/// A key with messages behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Behind {
+    /// The key.
+    pub key: Key,
+    /// Its partition.
+    pub partition: Partition,
+    /// The lowest number that is known to be behind.
+    pub from: MessageId,
+}
+
+/// Some of the keys that have messages behind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BehindPage {
+    /// The keys.
+    pub keys: Vec<Behind>,
+    /// The partitions that have more of them, each with the key after which to go on.
+    pub more: Vec<(Partition, Option<Key>)>,
 }
 
 /// A key that waits for its failing head (law L9).

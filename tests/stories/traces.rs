@@ -240,7 +240,7 @@ async fn attempts(house: &House) -> i64 {
 /// Sends that a worker has begun and not settled.
 async fn begun(house: &House) -> i64 {
     let database = house.database().await;
-    let claimed = "select count(*) from queue q join claims c on q.id = any(c.ids) where q.kind = 'telegram.send' and q.state = 0 and q.counted_claim < c.id";
+    let claimed = "select count(*) from queue q join claims c on q.id = any(c.ids) where q.kind = 'telegram.send' and q.state <> 1 and q.counted_claim < c.id";
     database.query_one(claimed, &[]).await.unwrap().get(0)
 }
 

@@ -21,7 +21,8 @@ logged AS (
     FROM numbered
 ),
 queued AS (
-    INSERT INTO queue (id, day, partition, priority, kind, key)
-    SELECT new_id, (statement_timestamp() AT TIME ZONE 'utc')::date, partition, priority, kind, key FROM numbered
+    INSERT INTO queue (id, day, partition, priority, lane, kind, key)
+    SELECT new_id, (statement_timestamp() AT TIME ZONE 'utc')::date, partition, priority, queue_lane(tenant), kind, key
+    FROM numbered
 )
 SELECT id AS old_id, new_id FROM numbered ORDER BY new_id

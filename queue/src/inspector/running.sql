@@ -6,5 +6,5 @@ FROM (
     JOIN leases l ON l.partition = u.partition AND l.token = u.token AND l.owner = c.worker
     WHERE u.id <> ALL (c.released)
 ) AS r
-JOIN queue q ON q.state = 0 AND q.partition = r.partition AND q.priority = r.priority AND q.id = r.id
+JOIN queue q ON q.state <> 1 AND q.partition = r.partition AND q.priority = r.priority AND q.id = r.id
 GROUP BY q.kind

@@ -9,8 +9,16 @@ use crate::message::MessageId;
 use crate::partition::Key;
 use crate::{ground, rows};
 
+/// So many waiting messages are counted one by one; beyond, they are estimated.
+const COUNTED_MAX: i64 = 10_000;
+/// From so many pages of the table.
+const SAMPLE_PAGES: i64 = 1_000;
+
 impl Inspector {
     /// What waits, runs and is dead, per kind; who works; how many partitions have an owner.
+    ///
+    /// The cost does not grow with what waits: up to 10,000 messages are counted, more are estimated from a sample, and the
+    /// summary says so.
     ///
     /// # Errors
     /// The database is away or slow.
@@ -22,8 +30,8 @@ impl Inspector {
             .get()
             .await
             .map_err(StoreError::pool("sum up the queue"))?;
-        let (waiting, running, dead, workers, house) = tokio::try_join!(
-            connection.query(include_str!("waiting.sql"), &[]),
+        let ((waiting, estimated), running, dead, workers, house) = tokio::try_join!(
+            waiting(&connection),
             connection.query(include_str!("running.sql"), &[]),
             connection.query(
                 "SELECT kind, count(*) AS count FROM dead_letters WHERE replayed_at IS NULL GROUP BY kind",
@@ -57,9 +65,28 @@ impl Inspector {
             workers: workers.iter().map(worker).collect(),
             partitions_total: rows::small(house.get("partitions_total")),
             partitions_owned: rows::small(house.get("partitions_owned")),
+            estimated,
             paused: ground::is_paused(&*connection).await?,
         })
     }
+}
+
+/// What waits, per kind, and whether that is an estimate.
+async fn waiting(
+    connection: &sallyport_postgres::Connection,
+) -> Result<(Vec<tokio_postgres::Row>, bool), tokio_postgres::Error> {
+    let counted = connection
+        .query(include_str!("waiting.sql"), &[&(COUNTED_MAX + 1)])
+        .await?;
+    let total =
+        |row: &tokio_postgres::Row| row.get::<_, i64>("ready") + row.get::<_, i64>("delayed");
+    if counted.iter().map(total).sum::<i64>() <= COUNTED_MAX {
+        return Ok((counted, false));
+    }
+    let estimated = connection
+        .query(include_str!("waiting_many.sql"), &[&SAMPLE_PAGES])
+        .await?;
+    Ok((estimated, true))
 }
 
 impl Inspector {

@@ -5,4 +5,10 @@ SELECT q.id, q.state, q.ready_at,
              AND coalesce(h.until > statement_timestamp(), true)
        ) AS is_held
 FROM unnest($1::int2[], $2::int2[], $3::int8[]) AS asked (partition, priority, id)
-JOIN queue q ON q.partition = asked.partition AND q.priority = asked.priority AND q.id = asked.id AND q.state IN (0, 1)
+CROSS JOIN LATERAL (
+    SELECT * FROM queue w
+    WHERE w.state <> 1 AND w.partition = asked.partition AND w.priority = asked.priority AND w.id = asked.id
+    UNION ALL
+    SELECT * FROM queue d
+    WHERE d.state = 1 AND d.partition = asked.partition AND d.priority = asked.priority AND d.id = asked.id
+) AS q

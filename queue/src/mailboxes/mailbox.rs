@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::Entry;
-use crate::{MessageId, Partition, Priority};
+use crate::{Lane, MessageId, Partition, Priority};
 
 /// A failed head for which the messages behind it wait; without an end while `until` is `None`.
 #[derive(Debug, Clone, Copy)]
@@ -17,10 +17,15 @@ pub(super) struct Held {
 pub(super) struct Mailbox<M> {
     pub(super) partition: Partition,
     pub(super) priority: Priority,
+    pub(super) lane: Lane,
     /// Ascending ids.
     pub(super) waiting: VecDeque<Entry<M>>,
     pub(super) busy: Option<MessageId>,
     pub(super) held: Option<Held>,
+    /// Messages from this number on that are not in hand are behind, in the rows.
+    pub(super) behind: Option<MessageId>,
+    /// The key stands in the list of those to look for behind, or is being looked for.
+    pub(super) looking: bool,
     /// The key stands in the list of those that want a turn.
     pub(super) announced: bool,
 }
@@ -30,9 +35,12 @@ impl<M> Mailbox<M> {
         Self {
             partition,
             priority,
+            lane: Lane::FIRST,
             waiting: VecDeque::new(),
             busy: None,
             held: None,
+            behind: None,
+            looking: false,
             announced: false,
         }
     }
@@ -80,6 +88,37 @@ impl<M> Mailbox<M> {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.busy.is_none() && self.held.is_none() && self.waiting.is_empty()
+        self.busy.is_none()
+            && self.held.is_none()
+            && self.behind.is_none()
+            && self.waiting.is_empty()
+    }
+
+    /// Whether a message must not be taken in hand: it would pass one that is behind, or its key has enough, or waits for
+    /// another one.
+    pub(super) fn refuses(&self, id: MessageId, in_hand_max: usize) -> bool {
+        match self.held {
+            Some(held) => held.head != id,
+            None => self.in_hand() >= in_hand_max || self.behind.is_some_and(|from| from <= id),
+        }
+    }
+
+    /// Messages from this number on are behind.
+    pub(super) fn fall_behind(&mut self, from: MessageId) {
+        self.behind = Some(self.behind.map_or(from, |known| known.min(from)));
+    }
+
+    /// What is to be looked for behind, if the key may go on with it: how many, and whether one message alone.
+    pub(super) fn look(&self, in_hand_max: usize) -> Option<(usize, Option<MessageId>)> {
+        let from = self.behind?;
+        match self.held {
+            Some(held) => {
+                (from <= held.head && !self.knows(held.head)).then_some((1, Some(held.head)))
+            }
+            None => {
+                let room = in_hand_max.saturating_sub(self.in_hand());
+                (room * 2 >= in_hand_max && room > 0).then_some((room, None))
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::{Entry, Fate, HeadPolicy, Mailboxes, Offer};
-use crate::{Key, MessageId, Priority};
+use crate::{Key, Lane, MessageId, Priority};
 
 const HOLD: HeadPolicy = HeadPolicy::Hold {
     at_most: Duration::from_secs(30),
@@ -29,6 +29,7 @@ fn entry(id: i64, name: u64, priority: Priority) -> Entry<()> {
         partition: key.partition(),
         key,
         priority,
+        lane: Lane(1),
         message: (),
     }
 }
@@ -78,15 +79,29 @@ fn a_message_in_hand_is_not_taken_twice() {
     assert_eq!(boxes.in_hand(key(7).partition()), 2);
 }
 
+/// Claims what is behind, as the pool does: answers the looks with these, and offers them.
+fn look_and_take(boxes: &mut Mailboxes<()>, behind: &[i64], name: u64) {
+    let looks = boxes.looks(10, |_| usize::MAX);
+    assert_eq!(looks.len(), 1, "one key may go on: {looks:?}");
+    let found: Vec<MessageId> = behind
+        .iter()
+        .map(|id| MessageId(*id))
+        .take(usize::from(looks[0].messages_max))
+        .collect();
+    boxes.looked(&looks[0], &found);
+    for id in found {
+        assert_eq!(boxes.offer(interactive(id.0, name)), Offer::Taken);
+    }
+}
+
 #[test]
-fn a_full_key_refuses_until_half_of_it_is_done() {
+fn a_full_key_refuses_until_half_of_it_is_done_and_what_is_behind_came_back() {
     let mut boxes = mailboxes(4);
     take(&mut boxes, &[1, 2, 3, 4], 7);
 
     assert!(matches!(boxes.offer(interactive(5, 7)), Offer::Full(_)));
-    assert_eq!(boxes.full_keys().collect::<Vec<_>>(), [&key(7)]);
     boxes.start_next();
-    boxes.settled(&key(7), MessageId(1), Fate::Ended);
+    assert!(!boxes.settled(&key(7), MessageId(1), Fate::Ended));
     assert!(
         matches!(boxes.offer(interactive(6, 7)), Offer::Full(_)),
         "6 must not overtake 5"
@@ -95,8 +110,74 @@ fn a_full_key_refuses_until_half_of_it_is_done() {
     let more = boxes.settled(&key(7), MessageId(2), Fate::Ended);
 
     assert!(more, "the key may be claimed again");
-    assert_eq!(boxes.full_keys().count(), 0);
-    take(&mut boxes, &[5, 6], 7);
+    assert!(matches!(boxes.offer(interactive(7, 7)), Offer::Full(_)));
+    look_and_take(&mut boxes, &[5, 6, 7], 7);
+    assert!(
+        matches!(boxes.offer(interactive(8, 7)), Offer::Full(_)),
+        "7 may still be behind"
+    );
+}
+
+#[test]
+fn a_key_with_nothing_left_behind_takes_new_messages_again() {
+    let mut boxes = mailboxes(4);
+    boxes.fell_behind(&key(7), key(7).partition(), MessageId(1));
+
+    look_and_take(&mut boxes, &[1, 2], 7);
+
+    assert!(!boxes.wants_looks());
+    take(&mut boxes, &[3], 7);
+}
+
+#[test]
+fn a_look_that_was_not_carried_out_is_asked_for_again() {
+    let mut boxes = mailboxes(4);
+    boxes.fell_behind(&key(7), key(7).partition(), MessageId(1));
+    let look = boxes.looks(10, |_| 1).remove(0);
+    assert_eq!(look.messages_max, 1, "as far as there is room");
+
+    boxes.look_again(&look);
+
+    assert_eq!(boxes.looks(10, |_| 0), []);
+    look_and_take(&mut boxes, &[1], 7);
+}
+
+#[test]
+fn when_hands_are_short_those_that_wait_for_a_held_head_go_behind_and_come_back_after_it() {
+    let mut boxes = mailboxes(8);
+    take(&mut boxes, &[1, 2, 3], 7);
+    boxes.start_next();
+    boxes.settled(&key(7), MessageId(1), Fate::Parked);
+
+    let relieved = boxes.relieve();
+
+    assert_eq!(
+        relieved.iter().map(|entry| entry.id.0).collect::<Vec<_>>(),
+        [2, 3]
+    );
+    assert_eq!(
+        (boxes.in_hand_of(Priority::Interactive), boxes.wants_looks()),
+        (0, false)
+    );
+    take(&mut boxes, &[1], 7);
+    boxes.start_next();
+    boxes.settled(&key(7), MessageId(1), Fate::Ended);
+    look_and_take(&mut boxes, &[2, 3], 7);
+    assert_eq!(next_id(&mut boxes), Some(2));
+}
+
+#[test]
+fn a_head_that_fell_behind_itself_is_looked_for_alone() {
+    let mut boxes = mailboxes(8);
+    boxes.hold(&key(7), key(7).partition(), MessageId(5), None);
+
+    boxes.fell_behind(&key(7), key(7).partition(), MessageId(3));
+
+    let look = boxes.looks(10, |_| usize::MAX).remove(0);
+    assert_eq!(look.alone, Some(MessageId(5)));
+    boxes.looked(&look, &[MessageId(5)]);
+    take(&mut boxes, &[5], 7);
+    assert_eq!(next_id(&mut boxes), Some(5));
 }
 
 #[test]
@@ -197,11 +278,12 @@ fn a_stored_hold_is_respected_after_a_takeover() {
     let mut boxes = mailboxes(8);
     let start = Instant::now();
     boxes.hold(&key(7), key(7).partition(), MessageId(1), Some(start));
-    take(&mut boxes, &[2], 7);
+    assert!(matches!(boxes.offer(interactive(2, 7)), Offer::Full(_)));
 
-    assert_eq!(next_id(&mut boxes), None);
+    assert!(!boxes.wants_looks());
     boxes.lift_overdue(start);
 
+    look_and_take(&mut boxes, &[2], 7);
     assert_eq!(next_id(&mut boxes), Some(2));
 }
 
@@ -215,9 +297,7 @@ fn the_held_head_is_taken_even_when_its_key_is_full() {
         MessageId(1),
         Fate::HeldUntil(Instant::now() + Duration::from_secs(9)),
     );
-    take(&mut boxes, &[3], 7);
-
-    assert!(matches!(boxes.offer(interactive(4, 7)), Offer::Full(_)));
+    assert!(matches!(boxes.offer(interactive(3, 7)), Offer::Full(_)));
     take(&mut boxes, &[1], 7);
 
     assert_eq!(next_id(&mut boxes), Some(1));
@@ -269,160 +349,42 @@ fn urgent_keys_go_first_and_nobody_starves() {
     assert_eq!(picked[&Priority::Background], 100);
 }
 
-/// What may happen to the mailboxes, in the words of the pool.
-#[derive(Debug, Clone)]
-enum Step {
-    Claim,
-    Start,
-    End,
-    Fail(HeadPolicy),
-    Wait(u64),
-    Lose(u8),
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let policy = prop_oneof![
-        Just(HOLD),
-        Just(HeadPolicy::StepOver),
-        Just(HeadPolicy::Park),
-    ];
-    let step = prop_oneof![
-        3 => Just(Step::Claim),
-        5 => Just(Step::Start),
-        4 => Just(Step::End),
-        2 => policy.prop_map(Step::Fail),
-        1 => (0_u64..40).prop_map(Step::Wait),
-        1 => (0_u8..4).prop_map(Step::Lose),
-    ];
-    prop::collection::vec(step, 1..200)
-}
-
-/// A model of the pool and of the store behind it: which messages exist, and what runs.
-struct House {
-    boxes: Mailboxes<()>,
-    now: Instant,
-    /// Unfinished messages by key; a claim offers all that are not in hand, oldest first.
-    stored: BTreeMap<u64, BTreeSet<i64>>,
-    running: HashMap<i64, Entry<()>>,
-    /// Messages that failed at least once: they may be overtaken.
-    failed: BTreeSet<i64>,
-}
-
-impl House {
-    fn new(keys: u64, per_key: i64, cap: usize) -> Self {
-        let stored = (0..keys)
-            .map(|name| {
-                (
-                    name,
-                    (0..per_key).map(|n| n * 100 + name.cast_signed()).collect(),
-                )
-            })
-            .collect();
-        Self {
-            boxes: mailboxes(cap),
-            now: Instant::now(),
-            stored,
-            running: HashMap::new(),
-            failed: BTreeSet::new(),
-        }
+#[test]
+fn tenants_take_turns_however_many_keys_one_of_them_has() {
+    let mut boxes = mailboxes(8);
+    for id in 0..100 {
+        boxes.offer(interactive(id, id.unsigned_abs()));
     }
-
-    fn step(&mut self, step: Step) {
-        match step {
-            Step::Claim => self.claim(),
-            Step::Start => self.start(),
-            Step::End => self.finish(None),
-            Step::Fail(policy) => self.finish(Some(policy)),
-            Step::Wait(seconds) => {
-                self.now += Duration::from_secs(seconds);
-                self.boxes.lift_overdue(self.now);
-            }
-            Step::Lose(name) => {
-                let lost = key(u64::from(name)).partition();
-                self.boxes.forget(lost);
-                self.running.retain(|_, entry| entry.partition != lost);
-            }
-        }
-    }
-
-    fn claim(&mut self) {
-        let full: BTreeSet<Key> = self.boxes.full_keys().cloned().collect();
-        let heads: BTreeSet<i64> = self.boxes.held_keys().map(|(_, head)| head.0).collect();
-        for (&name, ids) in &self.stored {
-            let left_out = full.contains(&key(name));
-            for &id in ids.iter().filter(|id| !left_out || heads.contains(id)) {
-                self.boxes.offer(interactive(id, name));
-            }
-        }
-    }
-
-    fn start(&mut self) {
-        let Some(entry) = self.boxes.start_next() else {
-            return;
+    for id in 100..103 {
+        let quiet = Entry {
+            lane: Lane(2),
+            ..interactive(id, id.unsigned_abs())
         };
-        assert!(
-            self.running.values().all(|other| other.key != entry.key),
-            "two of one key at once"
-        );
-        let ids = self
-            .stored
-            .values()
-            .find(|ids| ids.contains(&entry.id.0))
-            .expect("only unfinished ones run");
-        let overtaken = ids.range(..entry.id.0).find(|id| !self.failed.contains(id));
-        assert_eq!(
-            overtaken, None,
-            "{:?} overtook one that never failed",
-            entry.id
-        );
-        self.running.insert(entry.id.0, entry);
+        boxes.offer(quiet);
     }
 
-    fn finish(&mut self, failed: Option<HeadPolicy>) {
-        let Some(id) = self.running.keys().min().copied() else {
-            return;
-        };
-        let entry = self.running.remove(&id).unwrap();
-        let fate = failed.map_or(Fate::Ended, |policy| {
-            self.failed.insert(id);
-            self.boxes
-                .fate_of_head(&entry.key, entry.id, policy, self.now, SOON)
-        });
-        if fate == Fate::Ended {
-            self.stored.values_mut().for_each(|ids| {
-                ids.remove(&id);
-            });
-        }
-        self.boxes.settled(&entry.key, entry.id, fate);
-    }
+    let first: Vec<i64> = (0..6).filter_map(|_| next_id(&mut boxes)).collect();
 
-    /// With failures over, everything must come to its end.
-    fn run_dry(&mut self) {
-        for _ in 0..2_000 {
-            self.step(Step::Wait(40));
-            self.claim();
-            self.start();
-            self.finish(None);
-        }
-        assert!(
-            self.stored.values().all(BTreeSet::is_empty),
-            "left over: {:?}",
-            self.stored
-        );
-        assert_eq!((self.boxes.waiting(), self.boxes.running()), (0, 0));
-        assert_eq!(self.boxes.held_keys().count(), 0);
-    }
+    assert_eq!(first, [0, 100, 1, 101, 2, 102]);
+    assert_eq!(boxes.lanes_with(Priority::Interactive, 50), [Lane(1)]);
 }
 
-proptest! {
-    #[test]
-    fn one_runs_per_key_in_order_and_everything_ends(steps in steps(), cap in 1_usize..6) {
-        let mut house = House::new(4, 10, cap);
-
-        for step in steps {
-            house.step(step);
-        }
-
-        house.run_dry();
+#[test]
+fn background_work_and_deliveries_leave_places_for_what_somebody_waits_for() {
+    let slots = NonZeroUsize::new(16).unwrap();
+    let mut boxes = mailboxes(8).with_slots(slots);
+    for id in 0..40 {
+        boxes.offer(entry(id, id.unsigned_abs(), Priority::Background));
     }
+    let background = std::iter::from_fn(|| boxes.start_next()).count();
+    for id in 40..80 {
+        boxes.offer(entry(id, id.unsigned_abs(), Priority::Delivery));
+    }
+    let deliveries = std::iter::from_fn(|| boxes.start_next()).count();
+    boxes.offer(entry(99, 99, Priority::Interactive));
+
+    assert_eq!((background, deliveries), (12, 2));
+    assert_eq!(next_id(&mut boxes), Some(99));
 }
+
+mod orders;

@@ -9,8 +9,8 @@ use super::roster::Beat;
 use crate::ownership::WorkerId;
 use crate::{Partition, Token};
 
-const BEAT: &str = "INSERT INTO workers (id, beat, leaving) VALUES ($1, 1, $2) \
-     ON CONFLICT (id) DO UPDATE SET beat = workers.beat + 1, leaving = excluded.leaving";
+const BEAT: &str = "INSERT INTO workers (id, beat, leaving, looks_behind) VALUES ($1, 1, $2, true) \
+     ON CONFLICT (id) DO UPDATE SET beat = workers.beat + 1, leaving = excluded.leaving, looks_behind = true";
 
 const WORKERS: &str = "SELECT id, beat, leaving FROM workers";
 

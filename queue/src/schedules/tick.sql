@@ -27,7 +27,8 @@ logged AS (
     FROM numbered
 ),
 queued AS (
-    INSERT INTO queue (id, day, partition, priority, kind, key)
-    SELECT message_id, (statement_timestamp() AT TIME ZONE 'utc')::date, partition, priority, kind, key FROM numbered
+    INSERT INTO queue (id, day, partition, priority, lane, kind, key)
+    SELECT message_id, (statement_timestamp() AT TIME ZONE 'utc')::date, partition, priority, queue_lane(tenant), kind, key
+    FROM numbered
 )
 SELECT message_id, partition FROM numbered ORDER BY message_id

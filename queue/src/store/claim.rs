@@ -1,6 +1,6 @@
 //! Taking messages into hand: one statement finds them, commits the claim and brings their bytes (law L5).
 //!
-//! A claim changes no row of the queue. It writes one row that names what was taken, so that whoever takes over after a
+//! A claim changes no row of the queue but those that would overtake an earlier one of their key. It writes one row that names what was taken, so that whoever takes over after a
 //! crash knows what had begun. Such a row goes when nothing of it is in hand any more, with the next claim.
 
 use std::collections::{HashMap, HashSet};
@@ -11,20 +11,21 @@ use jiff::Timestamp;
 use sallyport_telemetry::trace::SpanRecord;
 use tokio_postgres::Row;
 
-use super::{ClaimRequest, Store};
+use super::{Behind, ClaimRequest, Lanes, Store, Taken};
 use crate::error::StoreError;
-use crate::message::{ClaimId, ClaimRef, Claimed, MessageId, PayloadFormat};
+use crate::low_water::{LowWater, Walk};
+use crate::message::{ClaimId, ClaimRef, Claimed, Lane, MessageId, PayloadFormat, Priority};
 use crate::partition::{Key, Partition, Token};
 use crate::rows;
 
-/// The most urgent and oldest that the filters leave, partition by partition, each a short walk along the index.
+/// Partition by partition and urgency by urgency a short walk along the index, lane by lane.
 const CLAIM: &str = include_str!("claim.sql");
 
 impl Store {
-    /// Takes messages into hand. What comes back is committed as begun: start it, settle it or release it.
+    /// Takes messages into hand. What comes back is committed as begun: start it, settle it or give it back.
     ///
-    /// Messages come in the order of urgency, then age; a key's oldest always first. A partition whose ownership has moved
-    /// brings nothing.
+    /// A key's oldest comes first, always: a message of whose key an earlier one is behind goes behind itself, unseen. A
+    /// partition whose ownership has moved brings nothing.
     ///
     /// # Errors
     /// The database is away or slow. Nothing is in hand then; a claim that was committed without our learning of it is
@@ -33,20 +34,24 @@ impl Store {
     /// # Cancel safety
     /// Not cancel safe: what a dropped call had claimed is found again by the next claim, but its claim row stays until
     /// the partition changes hands.
-    pub async fn claim(&self, request: &ClaimRequest<'_>) -> Result<Vec<Claimed>, StoreError> {
-        if request.partitions.is_empty() || request.total_max == 0 {
-            return Ok(Vec::new());
+    pub async fn claim(&self, request: &ClaimRequest<'_>) -> Result<Taken, StoreError> {
+        if request.partitions.is_empty() && request.looks.is_empty() {
+            return Ok(Taken::default());
         }
         let asked_at = Instant::now();
         let finished = self.shared.open_claims.lock().take_finished();
-        match self.run_claim(request, &finished).await {
-            Ok(claimed) => {
-                self.shared.open_claims.lock().opened(&claimed);
-                self.note_low_water(request, &claimed, asked_at);
-                self.shared
-                    .events
-                    .claimed(claimed.len(), asked_at.elapsed());
-                Ok(claimed)
+        let asked = Asked::of(request, &self.shared.low_water.lock());
+        match self.run_claim(request, &asked, &finished).await {
+            Ok(rows) => {
+                let taken = self.sort(request, &asked, &rows, asked_at)?;
+                let mut open_claims = self.shared.open_claims.lock();
+                open_claims.opened(&taken.messages);
+                open_claims.opened(&taken.looked);
+                self.shared.events.claimed(
+                    taken.messages.len() + taken.looked.len(),
+                    asked_at.elapsed(),
+                );
+                Ok(taken)
             }
             Err(error) => {
                 self.shared.open_claims.lock().put_back(finished);
@@ -61,109 +66,118 @@ impl Store {
     async fn run_claim(
         &self,
         request: &ClaimRequest<'_>,
+        asked: &Asked,
         finished: &[i64],
-    ) -> Result<Vec<Claimed>, StoreError> {
+    ) -> Result<Vec<Row>, StoreError> {
         let pool = self.pools.settle().map_err(StoreError::pool("claim"))?;
         let connection = pool.get().await.map_err(StoreError::pool("claim"))?;
         let statement = connection
             .prepare_cached(CLAIM)
             .await
             .map_err(StoreError::postgres("claim"))?;
-        let wanted = self.wanted(request);
-        let in_hand: Vec<i64> = request.in_hand.iter().map(|id| id.0).collect();
-        let even_so: Vec<i64> = request.even_so.iter().map(|id| id.0).collect();
-        let without: Vec<&str> = request.without_keys.iter().map(Key::as_str).collect();
-        let total_max = i64::try_from(request.total_max).unwrap_or(i64::MAX);
-        let found = connection
+        let in_hand: Vec<i64> = request.in_hand.iter().map(|held| held.id.0).collect();
+        let looks = Looks::of(request);
+        connection
             .query(
                 &statement,
                 &[
-                    &wanted.partitions,
-                    &wanted.tokens,
-                    &wanted.maxima,
-                    &wanted.lowest,
+                    &asked.partitions,
+                    &asked.tokens,
+                    &asked.priorities,
+                    &asked.maxima,
+                    &asked.lowest,
+                    &asked.lanes_from,
+                    &asked.lanes_to,
+                    &asked.wraps,
+                    &asked.watched,
                     &self.worker.as_str(),
-                    &total_max,
-                    &without,
-                    &even_so,
-                    &in_hand,
                     &finished,
+                    &in_hand,
+                    &looks.partitions,
+                    &looks.tokens,
+                    &looks.keys,
+                    &looks.maxima,
+                    &looks.alone,
                 ],
             )
             .await
-            .map_err(StoreError::postgres("claim"))?;
-        found.iter().map(claimed).collect()
+            .map_err(StoreError::postgres("claim"))
     }
 
-    fn wanted(&self, request: &ClaimRequest<'_>) -> Wanted {
-        let low_water = self.shared.low_water.lock();
-        let mut wanted = Wanted::default();
-        for asked in request.partitions {
-            wanted.partitions.push(asked.partition.to_sql());
-            wanted.tokens.push(asked.token.0);
-            wanted.maxima.push(i32::from(asked.messages_max));
-            wanted.lowest.push(if request.sweep {
-                0
-            } else {
-                low_water.of(asked.partition).0
-            });
+    /// Tells what was taken from what went behind, and remembers where the next claim begins.
+    fn sort(
+        &self,
+        request: &ClaimRequest<'_>,
+        asked: &Asked,
+        rows: &[Row],
+        now: Instant,
+    ) -> Result<Taken, StoreError> {
+        let mut taken = Taken::default();
+        let mut walked = Walked::default();
+        let mut behind: HashMap<Key, Behind> = HashMap::new();
+        for row in rows {
+            let standing: i32 = row.get("standing");
+            let partition = rows::partition(row, "queue")?;
+            let id = MessageId(row.get("id"));
+            if standing != BEHIND {
+                walked.met(
+                    partition,
+                    rows::priority(row, "queue")?,
+                    Lane(row.get("lane")),
+                    id,
+                );
+            }
+            if standing == OVERTAKES {
+                let key = Key::new(row.get("key"));
+                let from = behind.entry(key.clone()).or_insert(Behind {
+                    key,
+                    partition,
+                    from: id,
+                });
+                from.from = from.from.min(id);
+            } else if let Some(message) = claimed(row, partition, id)? {
+                match standing {
+                    BEHIND => taken.looked.push(message),
+                    _ => taken.messages.push(message),
+                }
+            }
         }
-        wanted
+        taken.behind = behind.into_values().collect();
+        taken.more = self.note_walk(request, asked, &walked, now);
+        Ok(taken)
     }
 
-    /// A partition that gave less than it was asked for has shown everything it has, unless keys were left out or the
-    /// total cut it short.
-    fn note_low_water(&self, request: &ClaimRequest<'_>, claimed: &[Claimed], now: Instant) {
-        if !request.without_keys.is_empty() || claimed.len() >= request.total_max {
-            return;
-        }
-        let highest = claimed.iter().map(|message| message.id).max();
-        let lowest_in_hand = request.in_hand.iter().min();
-        let mut taken: HashMap<Partition, (u16, MessageId)> = HashMap::new();
-        for message in claimed {
-            let (count, lowest) = taken.entry(message.partition).or_insert((0, message.id));
-            *count += 1;
-            *lowest = (*lowest).min(message.id);
+    /// Whoever gave less than was asked for has shown everything there is; the others go on with the next lane.
+    fn note_walk(
+        &self,
+        request: &ClaimRequest<'_>,
+        asked: &Asked,
+        walked: &Walked,
+        now: Instant,
+    ) -> Vec<(Partition, Priority)> {
+        let mut in_hand: HashMap<Partition, MessageId> = HashMap::new();
+        for held in request.in_hand {
+            let lowest = in_hand.entry(held.partition).or_insert(held.id);
+            *lowest = (*lowest).min(held.id);
         }
         let mut low_water = self.shared.low_water.lock();
-        for asked in request.partitions {
-            let here = taken.get(&asked.partition);
-            if here.is_some_and(|(count, _)| *count >= asked.messages_max) {
-                continue;
-            }
-            let candidates = [
-                here.map(|(_, lowest)| *lowest),
-                lowest_in_hand.copied(),
-                highest,
-            ];
-            if let Some(lowest) = candidates.into_iter().flatten().min() {
-                low_water.seen(asked.partition, lowest, now);
+        let mut more = Vec::new();
+        for (claim, turn) in request.partitions.iter().zip(&asked.lanes_from) {
+            let shelf = (claim.partition, claim.priority);
+            let walk = Walk {
+                partition: claim.partition,
+                priority: claim.priority,
+                messages_max: usize::from(claim.messages_max),
+                turn: (claim.lanes == Lanes::InTurn).then_some(Lane(*turn)),
+                met: walked.shelves.get(&shelf).map_or(&[], Vec::as_slice),
+                lowest_in_hand: in_hand.get(&shelf.0).copied(),
+                highest: walked.highest,
+            };
+            if low_water.note(&walk, now) {
+                more.push(shelf);
             }
         }
-    }
-
-    /// Gives messages back without counting an attempt. The next claim finds them again.
-    ///
-    /// # Errors
-    /// The database is away or slow: the messages count as begun until the call is repeated.
-    pub async fn release(&self, messages: &[ClaimRef]) -> Result<(), StoreError> {
-        if messages.is_empty() {
-            return Ok(());
-        }
-        let pool = self.pools.settle().map_err(StoreError::pool("release"))?;
-        let connection = pool.get().await.map_err(StoreError::pool("release"))?;
-        let statement = connection
-            .prepare_cached(include_str!("release.sql"))
-            .await
-            .map_err(StoreError::postgres("release"))?;
-        let claims: Vec<i64> = messages.iter().map(|message| message.claim.0).collect();
-        let ids: Vec<i64> = messages.iter().map(|message| message.id.0).collect();
-        connection
-            .execute(&statement, &[&claims, &ids])
-            .await
-            .map_err(StoreError::postgres("release"))?;
-        self.out_of_hand(messages.iter());
-        Ok(())
+        more
     }
 
     /// Notes that these are no longer in hand.
@@ -175,24 +189,108 @@ impl Store {
     }
 }
 
+/// What a row of the claim's answer is about: one that went behind, or one that was behind and is taken.
+const OVERTAKES: i32 = 1;
+const BEHIND: i32 = 2;
+
+/// What the claim met on its way: lanes and numbers.
 #[derive(Default)]
-struct Wanted {
-    partitions: Vec<i16>,
-    tokens: Vec<i64>,
-    maxima: Vec<i32>,
-    lowest: Vec<i64>,
+struct Walked {
+    shelves: HashMap<(Partition, Priority), Vec<(Lane, MessageId)>>,
+    highest: Option<MessageId>,
 }
 
-fn claimed(row: &Row) -> Result<Claimed, StoreError> {
-    let format: i16 = row.get("payload_format");
+impl Walked {
+    fn met(&mut self, partition: Partition, priority: Priority, lane: Lane, id: MessageId) {
+        let shelf = self.shelves.entry((partition, priority)).or_default();
+        shelf.push((lane, id));
+        self.highest = self.highest.max(Some(id));
+    }
+}
+
+/// What is asked, as arrays.
+#[derive(Default)]
+struct Asked {
+    partitions: Vec<i16>,
+    tokens: Vec<i64>,
+    priorities: Vec<i16>,
+    maxima: Vec<i32>,
+    lowest: Vec<i64>,
+    lanes_from: Vec<i16>,
+    lanes_to: Vec<i16>,
+    wraps: Vec<bool>,
+    watched: Vec<bool>,
+}
+
+impl Asked {
+    fn of(request: &ClaimRequest<'_>, low_water: &LowWater) -> Self {
+        let mut asked = Self::default();
+        for claim in request.partitions {
+            let lowest = match claim.sweep {
+                true => MessageId(0),
+                false => low_water.of(claim.partition, claim.priority),
+            };
+            let (from, to, wraps) = match claim.lanes {
+                Lanes::InTurn => (
+                    low_water.turn(claim.partition, claim.priority),
+                    Lane::LAST,
+                    true,
+                ),
+                Lanes::Between(from, to) => (from, to, false),
+            };
+            asked.partitions.push(claim.partition.to_sql());
+            asked.tokens.push(claim.token.0);
+            asked.priorities.push(claim.priority.to_sql());
+            asked.maxima.push(i32::from(claim.messages_max));
+            asked.lowest.push(lowest.0);
+            asked.lanes_from.push(from.0);
+            asked.lanes_to.push(to.0);
+            asked.wraps.push(wraps);
+            asked
+                .watched
+                .push(request.watched.contains(claim.partition));
+        }
+        asked
+    }
+}
+
+/// The keys that are looked for behind, as arrays.
+#[derive(Default)]
+struct Looks<'r> {
+    partitions: Vec<i16>,
+    tokens: Vec<i64>,
+    keys: Vec<&'r str>,
+    maxima: Vec<i32>,
+    alone: Vec<Option<i64>>,
+}
+
+impl<'r> Looks<'r> {
+    fn of(request: &ClaimRequest<'r>) -> Self {
+        let mut looks = Self::default();
+        for (look, token) in request.looks {
+            looks.partitions.push(look.partition.to_sql());
+            looks.tokens.push(token.0);
+            looks.keys.push(look.key.as_str());
+            looks.maxima.push(i32::from(look.messages_max));
+            looks.alone.push(look.alone.map(|id| id.0));
+        }
+        looks
+    }
+}
+
+/// A message as it was claimed; `None` when its bytes are gone, which the janitor does not let happen.
+fn claimed(row: &Row, partition: Partition, id: MessageId) -> Result<Option<Claimed>, StoreError> {
+    let Some(format) = row.get::<_, Option<i16>>("payload_format") else {
+        return Ok(None);
+    };
     let payload_format = PayloadFormat::from_sql(format).ok_or_else(|| StoreError::Row {
         table: "messages",
         what: format!("payload format {format}"),
     })?;
     let accepted_at: Timestamp = row.get("accepted_at");
     let waited: f64 = row.get("waited");
-    Ok(Claimed {
-        id: MessageId(row.get("id")),
+    Ok(Some(Claimed {
+        id,
         day: row.get("day"),
         kind: row.get("kind"),
         kind_version: rows::small(row.get("kind_version")),
@@ -201,12 +299,14 @@ fn claimed(row: &Row) -> Result<Claimed, StoreError> {
         source: row.get("source"),
         delivery_id: row.get("delivery_id"),
         key: Key::new(row.get("key")),
-        partition: rows::partition(row, "queue")?,
+        partition,
         token: Token(row.get("token")),
         claim: ClaimId(row.get("claim")),
         priority: rows::priority(row, "queue")?,
+        lane: Lane(row.get("lane")),
         attempts: rows::small(row.get("attempts")),
         interrupted: row.get("interrupted"),
+        stepped_over: row.get("stepped_over"),
         payload: Bytes::copy_from_slice(row.get("payload")),
         payload_format,
         subject: row.get("subject"),
@@ -218,7 +318,7 @@ fn claimed(row: &Row) -> Result<Claimed, StoreError> {
         ready_at: row.get("ready_at"),
         waited: Duration::try_from_secs_f64(waited).unwrap_or_default(),
         first_queued_at: accepted_at,
-    })
+    }))
 }
 
 /// Spans are worth less than the message: those that cannot be read are left out.

@@ -10,11 +10,11 @@ use crate::partition::{Key, Partition};
 const REASON_BYTES_MAX: usize = 512;
 
 impl Store {
-    /// Lets keys go on although their head has not ended: their hold ran out.
+    /// Lets keys go on although their head has not ended: their hold ran out, and they are not held for it again.
     ///
     /// # Errors
     /// The database is away or slow; the holds stand.
-    pub async fn lift(&self, keys: &[(Partition, Key)]) -> Result<(), StoreError> {
+    pub async fn lift(&self, keys: &[(Partition, Key, MessageId)]) -> Result<(), StoreError> {
         if keys.is_empty() {
             return Ok(());
         }
@@ -25,15 +25,12 @@ impl Store {
         let connection = pool.get().await.map_err(StoreError::pool("lift a hold"))?;
         let partitions: Vec<i16> = keys
             .iter()
-            .map(|(partition, _)| partition.to_sql())
+            .map(|(partition, _, _)| partition.to_sql())
             .collect();
-        let names: Vec<&str> = keys.iter().map(|(_, key)| key.as_str()).collect();
+        let names: Vec<&str> = keys.iter().map(|(_, key, _)| key.as_str()).collect();
+        let heads: Vec<i64> = keys.iter().map(|(_, _, head)| head.0).collect();
         connection
-            .execute(
-                "DELETE FROM held_keys h USING unnest($1::int2[], $2::text[]) AS given (partition, key)
-                 WHERE h.partition = given.partition AND h.key = given.key",
-                &[&partitions, &names],
-            )
+            .execute(include_str!("lift.sql"), &[&partitions, &names, &heads])
             .await
             .map_err(StoreError::postgres("lift a hold"))?;
         Ok(())

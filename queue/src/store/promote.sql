@@ -13,7 +13,7 @@ behind AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT * FROM (
             (SELECT q.id FROM queue q
-             WHERE q.state = 0 AND q.partition = u.behind_partition AND q.priority = u.behind_priority AND q.id = u.behind)
+             WHERE q.state <> 1 AND q.partition = u.behind_partition AND q.priority = u.behind_priority AND q.id = u.behind)
             UNION ALL
             (SELECT q.id FROM queue q
              WHERE q.state = 1 AND q.partition = u.behind_partition AND q.priority = u.behind_priority AND q.id = u.behind)

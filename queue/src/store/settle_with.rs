@@ -132,7 +132,7 @@ impl Store {
         let priority = message.priority.to_sql();
         connection
             .query(
-                "SELECT FROM queue WHERE state = 0 AND partition = $1 AND priority = $2 AND id = $3 FOR UPDATE",
+                "SELECT FROM queue WHERE state <> 1 AND partition = $1 AND priority = $2 AND id = $3 FOR UPDATE",
                 &[&partition, &priority, &message.id.0],
             )
             .await

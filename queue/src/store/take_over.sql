@@ -15,9 +15,13 @@ begun AS MATERIALIZED (
 ),
 counted AS (
     UPDATE queue q
-    SET attempts = least(q.attempts + 1, 32767)::int2, interrupted = true, counted_claim = b.claim
+    SET attempts = least(q.attempts + 1, 32767)::int2, interrupted = true, counted_claim = b.claim,
+        -- Where others of its key are behind, it is the first of them: whoever looks there finds all of them, in order.
+        state = CASE WHEN EXISTS (
+            SELECT FROM queue f WHERE f.state = 2 AND f.partition = q.partition AND f.key = q.key
+        ) THEN 2 ELSE q.state END
     FROM begun b
-    WHERE q.state = 0 AND q.partition = b.partition AND q.priority = b.priority AND q.id = b.id
+    WHERE q.state <> 1 AND q.partition = b.partition AND q.priority = b.priority AND q.id = b.id
       AND q.counted_claim < b.claim
     RETURNING q.id, q.day, q.attempts, q.kind, b.claim, b.worker, b.claimed_at
 ),

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sallyport_queue::{ClaimRequest, Key, MessageId, NewMessage, Priority, Token, Verdict};
+use sallyport_queue::{NewMessage, Priority, Token, Verdict};
 
-use crate::house::{House, end, message, only};
+use crate::house::{House, end, ids, message, only};
 
 #[tokio::test]
 async fn a_claimed_message_is_what_was_accepted() {
@@ -101,42 +101,12 @@ async fn what_is_in_hand_is_not_claimed_again_and_what_was_released_is() {
     let first = only(worker.claim().await);
     let second = house.accept(message("in:1")).await;
 
-    let more = only(worker.claim_but(&[first.id]).await);
+    let more = only(worker.claim_but(std::slice::from_ref(&first)).await);
     assert_eq!(more.id, second.id);
 
     worker.store.release(&[more.reference()]).await.unwrap();
-    let again = only(worker.claim_but(&[first.id]).await);
+    let again = only(worker.claim_but(&[first]).await);
     assert_eq!((again.id, again.attempts), (second.id, 0));
-}
-
-#[tokio::test]
-async fn keys_that_are_left_out_stay_but_for_their_heads() {
-    let house = House::new().await;
-    let worker = house.worker("a").await;
-    let head = house.accept(message("held")).await;
-    house.accept(message("held")).await;
-    let free = house.accept(message("free")).await;
-    let partitions = worker.everywhere(10);
-    let held = [Key::new("held")];
-    let even_so = [head.id];
-
-    let request = ClaimRequest {
-        partitions: &partitions,
-        total_max: 100,
-        without_keys: &held,
-        even_so: &even_so,
-        ..ClaimRequest::default()
-    };
-    let claimed: Vec<MessageId> = worker
-        .store
-        .claim(&request)
-        .await
-        .unwrap()
-        .iter()
-        .map(|message| message.id)
-        .collect();
-
-    assert_eq!(claimed, [head.id, free.id]);
 }
 
 #[tokio::test]
@@ -147,23 +117,12 @@ async fn no_more_is_taken_than_was_asked_for_and_always_the_oldest_of_a_key() {
     for _ in 0..10 {
         accepted.push(house.accept(message("in:1")).await.id);
     }
-    let partitions = worker.everywhere(6);
 
-    let request = ClaimRequest {
-        partitions: &partitions,
-        total_max: 4,
-        ..ClaimRequest::default()
-    };
-    let claimed: Vec<MessageId> = worker
-        .store
-        .claim(&request)
-        .await
-        .unwrap()
-        .iter()
-        .map(|message| message.id)
-        .collect();
+    let taken = worker.claim_watched(4, &[], &[]).await;
 
-    assert_eq!(claimed, accepted[..4]);
+    assert_eq!(ids(&taken.messages), accepted[..4]);
+    let key = sallyport_queue::Key::new("in:1");
+    assert_eq!(taken.more, [(key.partition(), Priority::Interactive)]);
 }
 
 #[tokio::test]

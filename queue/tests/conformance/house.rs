@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sallyport_postgres::testing::TestDatabase;
+use sallyport_queue::mailboxes::Look;
 use sallyport_queue::ownership::WorkerId;
 use sallyport_queue::{
-    ClaimRequest, Claimed, HoldChange, Intake, Key, MessageId, NewMessage, Partition,
-    PartitionClaim, PayloadFormat, Priority, Queue, Receipt, Settings, Settled, Settlement, Store,
-    Token, Verdict,
+    ClaimRequest, Claimed, HoldChange, InHand, Intake, Key, Lanes, MessageId, NewMessage,
+    Partition, PartitionClaim, PartitionSet, PayloadFormat, Priority, Queue, Receipt, Settings,
+    Settled, Settlement, Store, Taken, Token, Verdict,
 };
 use sallyport_telemetry::trace::SpanContext;
 use tokio_postgres::Client;
@@ -47,6 +48,19 @@ impl House {
 
     /// A worker that has just become the owner of every partition.
     pub(crate) async fn worker(&self, name: &str) -> Worker {
+        self.owner
+            .execute(
+                "INSERT INTO workers (id, beat, looks_behind) VALUES ($1, 1, true)
+                 ON CONFLICT (id) DO NOTHING",
+                &[&name],
+            )
+            .await
+            .unwrap();
+        self.heir(name).await
+    }
+
+    /// The same, of the release before, which does not know of messages behind.
+    pub(crate) async fn heir(&self, name: &str) -> Worker {
         let row = self
             .owner
             .query(
@@ -79,10 +93,14 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn everywhere(&self, messages_max: u16) -> Vec<PartitionClaim> {
         Partition::all()
-            .map(|partition| PartitionClaim {
+            .flat_map(|partition| Priority::ALL.map(|priority| (partition, priority)))
+            .map(|(partition, priority)| PartitionClaim {
                 partition,
                 token: self.token,
+                priority,
                 messages_max,
+                lanes: Lanes::InTurn,
+                sweep: false,
             })
             .collect()
     }
@@ -99,15 +117,52 @@ impl Worker {
     }
 
     /// Claims whatever there is but these.
-    pub(crate) async fn claim_but(&self, in_hand: &[MessageId]) -> Vec<Claimed> {
+    pub(crate) async fn claim_but(&self, in_hand: &[Claimed]) -> Vec<Claimed> {
+        let in_hand: Vec<InHand> = in_hand.iter().map(hand).collect();
         let partitions = self.everywhere(100);
         let request = ClaimRequest {
             partitions: &partitions,
-            total_max: 1_000,
-            in_hand,
+            in_hand: &in_hand,
             ..ClaimRequest::default()
         };
+        self.store.claim(&request).await.unwrap().messages
+    }
+
+    /// Claims a few of each partition and urgency, with an eye on what is behind, and what is behind of these keys.
+    pub(crate) async fn claim_watched(
+        &self,
+        messages_max: u16,
+        in_hand: &[Claimed],
+        looks: &[(&str, u16)],
+    ) -> Taken {
+        let in_hand: Vec<InHand> = in_hand.iter().map(hand).collect();
+        let partitions = self.everywhere(messages_max);
+        let looks: Vec<(Look, Token)> = looks
+            .iter()
+            .map(|(key, messages_max)| {
+                let key = Key::new(key);
+                let look = Look {
+                    partition: key.partition(),
+                    key,
+                    messages_max: *messages_max,
+                    alone: None,
+                };
+                (look, self.token)
+            })
+            .collect();
+        let request = ClaimRequest {
+            partitions: &partitions,
+            in_hand: &in_hand,
+            looks: &looks,
+            watched: PartitionSet::ALL,
+        };
         self.store.claim(&request).await.unwrap()
+    }
+
+    /// Gives these back, to wait behind.
+    pub(crate) async fn put_behind(&self, messages: &[Claimed]) {
+        let references: Vec<_> = messages.iter().map(Claimed::reference).collect();
+        self.store.give_back(&[], &references).await.unwrap();
     }
 
     pub(crate) async fn settle(&self, settlement: Settlement) -> Settled {
@@ -120,6 +175,18 @@ impl Worker {
             .await
             .unwrap()
     }
+}
+
+fn hand(message: &Claimed) -> InHand {
+    InHand {
+        partition: message.partition,
+        id: message.id,
+    }
+}
+
+/// The numbers of these messages.
+pub(crate) fn ids(messages: &[Claimed]) -> Vec<MessageId> {
+    messages.iter().map(|message| message.id).collect()
 }
 
 /// A message from nowhere in particular.

@@ -100,6 +100,8 @@ async fn a_story_says_where_a_message_stands() {
     assert_eq!(state(&head).await, State::Delayed);
     let behind = house.accept(message("in:1")).await;
     assert_eq!(state(&behind).await, State::Held);
+    worker.put_behind(&worker.claim().await).await;
+    assert_eq!(state(&behind).await, State::Held);
 
     let held = only(house.queue.inspect().held().await.unwrap());
     assert_eq!(

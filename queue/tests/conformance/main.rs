@@ -8,6 +8,7 @@
 )]
 
 mod accept;
+mod behind;
 mod calendar;
 mod claim;
 mod control;
@@ -16,6 +17,7 @@ mod dead;
 mod effects;
 mod ground;
 mod house;
+mod lanes;
 mod ledger;
 mod look;
 mod schedules;

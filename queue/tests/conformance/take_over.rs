@@ -175,7 +175,7 @@ async fn l9_held_keys_are_loaded_with_what_is_left_of_their_time() {
         .lift(
             &held
                 .iter()
-                .map(|held| (held.partition, held.key.clone()))
+                .map(|held| (held.partition, held.key.clone(), held.head))
                 .collect::<Vec<_>>(),
         )
         .await

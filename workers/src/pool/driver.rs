@@ -22,6 +22,7 @@ use super::settings::PoolSettings;
 use super::tale::Teller;
 
 mod claiming;
+mod hands;
 mod moving;
 mod running;
 mod settling;
@@ -63,7 +64,7 @@ pub(super) enum Command {
 
 /// What a database task reports.
 enum Report {
-    Claimed(claiming::Outcome),
+    Claimed(Box<claiming::Outcome>),
     Promoted(Promoted),
     Settled(Batch),
     /// A settlement with effects failed; its effects are gone, and what is left is to be settled as a failure.
@@ -88,6 +89,8 @@ pub(super) struct Driver {
     running: usize,
     /// Messages to be given back uncounted.
     give_back: Vec<ClaimRef>,
+    /// Messages to be put behind: their keys cannot go on with them now.
+    put_behind: Vec<ClaimRef>,
     releasing: usize,
     arriving: usize,
     paused: bool,
@@ -113,15 +116,16 @@ impl Driver {
         let mut holdings = house.membership.changes();
         holdings.mark_changed();
         Self {
-            mailboxes: Mailboxes::new(settings.in_hand_per_key_max),
+            mailboxes: Mailboxes::new(settings.in_hand_per_key_max).with_slots(settings.slots),
             partitions: Partitions::new(house.stop.child_token(), settings.handover()),
-            claiming: Claiming::new(Instant::now()),
+            claiming: Claiming::new(settings.in_hand_max.get(), Instant::now()),
             pending: Vec::new(),
             with_effects: VecDeque::new(),
             batches: 0,
             effects: 0,
             running: 0,
             give_back: Vec::new(),
+            put_behind: Vec::new(),
             releasing: 0,
             arriving: 0,
             paused: settings.paused,
@@ -167,7 +171,7 @@ impl Driver {
 
     fn hear(&mut self, report: Report) {
         match report {
-            Report::Claimed(outcome) => self.take_claimed(outcome),
+            Report::Claimed(outcome) => self.take_claimed(*outcome),
             Report::Promoted(promoted) => self.claiming.promoted(promoted, Instant::now()),
             Report::Settled(batch) => self.take_settled(batch),
             Report::EffectsFailed(finished) => {
@@ -219,7 +223,10 @@ impl Driver {
         ]
         .into_iter()
         .flatten()
-        .fold(self.claiming.next_timer(), Instant::min)
+        .fold(
+            self.claiming.next_timer(self.mailboxes.wants_looks()),
+            Instant::min,
+        )
     }
 
     fn is_drained(&self) -> bool {

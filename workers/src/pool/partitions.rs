@@ -137,6 +137,12 @@ impl Partitions {
             .is_some_and(|held| held.token == token && held.phase == Phase::Working)
     }
 
+    /// The ownership under which messages of this partition may be claimed and started, if they may.
+    pub(super) fn token(&self, partition: Partition) -> Option<Token> {
+        let held = self.held.get(&partition)?;
+        (held.phase == Phase::Working).then_some(held.token)
+    }
+
     /// Whether the ownership under which a message was claimed still stands, so that settling it makes sense.
     pub(super) fn owns(&self, partition: Partition, token: Token) -> bool {
         self.held

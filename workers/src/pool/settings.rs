@@ -12,7 +12,9 @@ use validator::Validate;
 pub struct PoolSettings {
     /// Handlers that run at the same time. Handlers mostly wait for others, so this is far above the number of cores.
     pub slots: NonZeroUsize,
-    /// Messages in hand, waiting or running. Whatever a crash leaves in hand counts as attempted, so more is not better.
+    /// Messages in hand that somebody waits for, waiting or running; deliveries may be three quarters as many beside them and
+    /// background work half as many, and a quarter more of each come from other tenants when one fills the hands. Whatever a
+    /// crash leaves in hand counts as attempted, so more is not better.
     pub in_hand_max: NonZeroUsize,
     /// Messages of one key in hand (law L9): one chatty key must not fill the hands of all.
     pub in_hand_per_key_max: NonZeroUsize,

@@ -237,16 +237,17 @@ impl Desk {
                 partition: *partition,
                 token: holding.token,
                 messages_max: 1,
+                priority: Priority::Interactive,
+                lanes: sallyport_queue::Lanes::InTurn,
+                sweep: true,
             })
             .collect();
         let store = queue.store(&me);
         let request = ClaimRequest {
             partitions: &partitions,
-            total_max: 1,
-            sweep: true,
             ..ClaimRequest::default()
         };
-        let message = store.claim(&request).await.unwrap().remove(0);
+        let message = store.claim(&request).await.unwrap().messages.remove(0);
         let settlement = Settlement {
             message: message.reference(),
             attempt: message.attempts + 1,

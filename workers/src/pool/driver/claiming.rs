@@ -1,18 +1,19 @@
-//! Getting messages into the hands: when to claim, how much, and what to do with what came.
+//! Getting messages into the hands: when to claim, and what to do with what came.
 //!
-//! Claims never overlap, and what the mailboxes refused is given back before the next one begins: the order within a
-//! key rests on it.
+//! Claims never overlap, and what the mailboxes refused is put behind before the next one begins: the order within a key
+//! rests on it. What to ask for is decided in `hands`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sallyport_queue::mailboxes::{Entry, Offer};
+use sallyport_queue::mailboxes::{Entry, Look, Offer};
 use sallyport_queue::{
-    ClaimRef, ClaimRequest, Claimed, Key, MessageId, Partition, PartitionClaim, PartitionSet,
-    Promoted, StoreError, Token,
+    Behind, BehindPage, ClaimRef, ClaimRequest, Claimed, InHand, Key, MessageId, Partition,
+    PartitionClaim, PartitionSet, Priority, Promoted, StoreError, Taken, Token,
 };
 
+use super::hands::Hands;
 use super::{Driver, House, Report};
 use crate::pool::events;
 
@@ -22,12 +23,30 @@ const AFTER_FAILURE: Duration = Duration::from_millis(250);
 const PROMOTE_EVERY: Duration = Duration::from_secs(1);
 /// However many delays end at once, they are looked for at most this often.
 const PROMOTE_PAUSE: Duration = Duration::from_millis(20);
+/// The net under what is known of messages behind: how often to look for keys that nobody told us of.
+const LOOK_BEHIND_EVERY: Duration = Duration::from_secs(60);
+/// In so many partitions at a time.
+const PAGE_PARTITIONS_MAX: usize = 16;
+/// A worker that knows of so many keys learns of no more until some have ended: they wait in the rows.
+const KEYS_MAX: usize = 100_000;
+/// When there was no room for what is behind, it is thought of again after this long.
+const LOOKS_PAUSE: Duration = Duration::from_millis(5);
+/// So many keys are looked for in one claim.
+const LOOKS_MAX: usize = 256;
+
+/// A partition in which to look for keys with messages behind, and the key after which to go on.
+type Unread = (Partition, Option<Key>);
 
 /// When to claim and when to promote.
 #[derive(Debug)]
 pub(super) struct Claiming {
-    /// Where there may be something to claim.
-    wanted: PartitionSet,
+    pub(super) hands: Hands,
+    /// The partitions that may have messages behind.
+    watched: PartitionSet,
+    /// Where to look for keys with messages behind, and after which key to go on.
+    unread: Vec<Unread>,
+    look_behind_at: Instant,
+    looks_at: Instant,
     busy: bool,
     sweep_at: Instant,
     not_before: Instant,
@@ -36,9 +55,13 @@ pub(super) struct Claiming {
 }
 
 impl Claiming {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(in_hand_max: usize, now: Instant) -> Self {
         Self {
-            wanted: PartitionSet::EMPTY,
+            hands: Hands::new(in_hand_max, now),
+            watched: PartitionSet::EMPTY,
+            unread: Vec::new(),
+            look_behind_at: now + LOOK_BEHIND_EVERY,
+            looks_at: now,
             busy: false,
             sweep_at: now,
             not_before: now,
@@ -49,28 +72,19 @@ impl Claiming {
 
     /// Somebody told us that there is something to claim.
     pub(super) fn woken(&mut self, partitions: PartitionSet) {
-        self.wanted.union(partitions);
+        self.hands.want(partitions);
     }
 
     /// There may be something to claim in this partition.
     pub(super) fn want(&mut self, partition: Partition) {
-        self.wanted.insert(partition);
+        self.hands.want([partition].into_iter().collect());
     }
 
-    /// Whoever gave as much as was asked for may have more.
-    fn want_more(&mut self, asked: &Asked, messages: &[Claimed]) {
-        if messages.len() >= asked.total_max {
-            self.wanted.union(asked.partitions);
-            return;
-        }
-        let mut given: HashMap<Partition, u16> = HashMap::new();
-        for message in messages {
-            let count = given.entry(message.partition).or_default();
-            *count += 1;
-            if *count >= asked.each {
-                self.wanted.insert(message.partition);
-            }
-        }
+    /// There may be messages behind in this partition.
+    pub(super) fn look_behind(&mut self, partition: Partition) {
+        self.watched.insert(partition);
+        self.unread.retain(|(other, _)| *other != partition);
+        self.unread.push((partition, None));
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -93,18 +107,24 @@ impl Claiming {
             .unwrap_or(PROMOTE_EVERY)
             .clamp(PROMOTE_PAUSE, PROMOTE_EVERY);
         self.promote_at = now + wait;
-        if promoted.promoted > 0 {
-            self.wanted = PartitionSet::ALL;
-        }
     }
 
-    pub(super) fn next_timer(&self) -> Instant {
+    pub(super) fn next_timer(&self, wants_looks: bool) -> Instant {
         let mut next = self.sweep_at;
         if !self.promoting {
             next = next.min(self.promote_at);
         }
-        if !self.wanted.is_empty() && !self.busy && self.not_before > Instant::now() {
-            next = next.min(self.not_before);
+        if !self.busy {
+            let now = Instant::now();
+            if wants_looks || !self.unread.is_empty() {
+                next = next.min(self.looks_at);
+            }
+            if let Some(at) = self.hands.next_timer() {
+                next = next.min(at);
+            }
+            if self.not_before > now {
+                next = next.max(self.not_before);
+            }
         }
         next.max(Instant::now() + Duration::from_millis(1))
     }
@@ -113,105 +133,174 @@ impl Claiming {
 /// A claim, made up by the driver and carried out by a task.
 struct Order {
     give_back: Vec<ClaimRef>,
+    put_behind: Vec<ClaimRef>,
+    unread: Vec<Unread>,
     partitions: Vec<PartitionClaim>,
-    total_max: usize,
-    in_hand: Vec<MessageId>,
-    without_keys: Vec<Key>,
-    even_so: Vec<MessageId>,
-    sweep: bool,
+    looks: Vec<(Look, Token)>,
+    in_hand: Vec<InHand>,
+    watched: PartitionSet,
 }
 
-/// What was asked for.
-struct Asked {
-    partitions: PartitionSet,
-    each: u16,
-    total_max: usize,
+impl Order {
+    fn is_empty(&self) -> bool {
+        self.give_back.is_empty()
+            && self.put_behind.is_empty()
+            && self.unread.is_empty()
+            && self.partitions.is_empty()
+            && self.looks.is_empty()
+    }
 }
 
-/// What came of it.
+/// What came of it. What could not even be given back has to be before the next claim; of what was asked for everything
+/// is kept, in case it has to be asked for again.
 pub(super) struct Outcome {
-    messages: Result<Vec<Claimed>, StoreError>,
-    asked: Asked,
-    /// What could not even be given back, and has to be before the next claim.
-    not_given_back: Vec<ClaimRef>,
+    taken: Result<(Taken, BehindPage), StoreError>,
+    order: Order,
 }
 
 impl Driver {
     /// Claims, if somebody asked for it and there is room.
     pub(super) fn claim(&mut self, now: Instant) {
-        let sweep = self.claiming.sweep_at <= now;
-        let has_reason = sweep || !self.claiming.wanted.is_empty() || !self.give_back.is_empty();
-        if self.claiming.busy || self.claiming.not_before > now || !has_reason {
+        if self.claiming.busy || self.claiming.not_before > now {
             return;
         }
-        let in_hand_max = self.house.settings.in_hand_max.get();
-        let in_hand = self.mailboxes.waiting() + self.mailboxes.running();
-        let room = in_hand_max.saturating_sub(in_hand);
-        if room < in_hand_max / 4 && in_hand > 0 {
-            return;
-        }
-        if sweep {
+        if self.claiming.sweep_at <= now {
             self.claiming.sweep_at = now + self.house.settings.sweep();
-            self.claiming.wanted = PartitionSet::ALL;
+            self.claiming.hands.sweep();
         }
-        let order = self.order_of(room, sweep);
-        self.claiming.wanted = PartitionSet::EMPTY;
-        if order.partitions.is_empty() && order.give_back.is_empty() {
+        if self.claiming.look_behind_at <= now && self.claiming.unread.is_empty() {
+            self.claiming.look_behind_at = now + LOOK_BEHIND_EVERY;
+            for partition in self.claiming.watched.iter() {
+                self.claiming.unread.push((partition, None));
+            }
+        }
+        if self.claiming.hands.are_short(&self.mailboxes) {
+            let relieved = self.mailboxes.relieve();
+            relieved
+                .into_iter()
+                .for_each(|entry| self.send_behind(&entry.message));
+        }
+        let order = self.order_of(now);
+        if order.is_empty() {
             return;
         }
         self.claiming.busy = true;
         self.report_from(carry_out(Arc::clone(&self.house), order));
     }
 
-    fn order_of(&mut self, room: usize, sweep: bool) -> Order {
-        let claimable: Vec<(Partition, Token)> = self
-            .partitions
-            .claimable()
-            .filter(|(partition, _)| self.claiming.wanted.contains(*partition))
-            .collect();
-        let each = share_of(room, claimable.len());
-        let held: Vec<(Key, MessageId)> = self
-            .mailboxes
-            .held_keys()
-            .map(|(key, head)| (key.clone(), head))
-            .collect();
+    fn order_of(&mut self, now: Instant) -> Order {
+        let partitions = self.claiming.hands.ask(
+            &self.mailboxes,
+            &self.partitions,
+            self.claiming.watched,
+            now,
+        );
+        let (unread, looks) = match self.claiming.looks_at <= now {
+            true => self.what_is_behind(now),
+            false => (Vec::new(), Vec::new()),
+        };
+        let in_hand = match partitions.is_empty() && looks.is_empty() {
+            true => Vec::new(),
+            false => self
+                .mailboxes
+                .hands()
+                .map(|(partition, id)| InHand { partition, id })
+                .collect(),
+        };
         Order {
             give_back: std::mem::take(&mut self.give_back),
-            partitions: claimable
-                .into_iter()
-                .map(|(partition, token)| PartitionClaim {
-                    partition,
-                    token,
-                    messages_max: each,
-                })
-                .collect(),
-            total_max: room,
-            in_hand: self.mailboxes.ids().collect(),
-            without_keys: self
-                .mailboxes
-                .full_keys()
-                .cloned()
-                .chain(held.iter().map(|(key, _)| key.clone()))
-                .collect(),
-            even_so: held.into_iter().map(|(_, head)| head).collect(),
-            sweep,
+            put_behind: std::mem::take(&mut self.put_behind),
+            unread,
+            partitions,
+            looks,
+            in_hand,
+            watched: self.claiming.watched,
         }
     }
 
-    /// Puts what was claimed into the mailboxes.
+    /// The next keys to learn of, and the keys to go on with.
+    fn what_is_behind(&mut self, now: Instant) -> (Vec<Unread>, Vec<(Look, Token)>) {
+        self.claiming.looks_at = now + LOOKS_PAUSE;
+        let mut unread = Vec::new();
+        if self.mailboxes.keys() < KEYS_MAX {
+            let count = self.claiming.unread.len().min(PAGE_PARTITIONS_MAX);
+            unread = self.claiming.unread.drain(..count).collect();
+            unread.retain(|(partition, _)| self.partitions.token(*partition).is_some());
+        }
+        let (mailboxes, hands) = (&mut self.mailboxes, &self.claiming.hands);
+        let rooms = Priority::ALL.map(|priority| (priority, hands.room(mailboxes, priority)));
+        let room = |asked| {
+            let found = rooms.iter().find(|(priority, _)| *priority == asked);
+            found.map_or(0, |(_, room)| *room)
+        };
+        let mut looks = Vec::new();
+        for look in mailboxes.looks(LOOKS_MAX, room) {
+            match self.partitions.token(look.partition) {
+                Some(token) => looks.push((look, token)),
+                None => mailboxes.look_again(&look),
+            }
+        }
+        if !looks.is_empty() {
+            self.claiming.looks_at = now;
+        }
+        (unread, looks)
+    }
+
+    /// Takes in what a claim came to.
     pub(super) fn take_claimed(&mut self, outcome: Outcome) {
         self.claiming.busy = false;
-        self.give_back.extend(outcome.not_given_back);
-        match outcome.messages {
-            Ok(messages) => {
-                self.claiming.want_more(&outcome.asked, &messages);
-                messages
-                    .into_iter()
-                    .for_each(|message| self.take_message(message));
+        match outcome.taken {
+            Ok((taken, page)) => self.take_what_came(taken, page, &outcome.order),
+            Err(_told_by_the_store) => self.ask_again_later(outcome.order),
+        }
+    }
+
+    fn ask_again_later(&mut self, order: Order) {
+        self.give_back.extend(order.give_back);
+        self.put_behind.extend(order.put_behind);
+        self.claiming.unread.extend(order.unread);
+        self.claiming.hands.not_given(&order.partitions);
+        for (look, _) in &order.looks {
+            self.mailboxes.look_again(look);
+        }
+        self.claiming.not_before = Instant::now() + AFTER_FAILURE;
+    }
+
+    /// Puts what came into the mailboxes. What was read of keys with messages behind is older than what the claim says.
+    fn take_what_came(&mut self, taken: Taken, page: BehindPage, order: &Order) {
+        for (partition, after) in &order.unread {
+            let has_any = page
+                .keys
+                .iter()
+                .any(|behind| behind.partition == *partition);
+            if after.is_none() && !has_any {
+                self.claiming.watched.remove(*partition);
             }
-            Err(_told_by_the_store) => {
-                self.claiming.woken(outcome.asked.partitions);
-                self.claiming.not_before = Instant::now() + AFTER_FAILURE;
+        }
+        self.know_behind(&page.keys);
+        self.claiming.unread.extend(page.more);
+        let mut looked: HashMap<&Key, Vec<MessageId>> = HashMap::new();
+        for message in &taken.looked {
+            looked.entry(&message.key).or_default().push(message.id);
+        }
+        for (look, _) in &order.looks {
+            let found = looked.get(&look.key).map_or(&[][..], Vec::as_slice);
+            self.mailboxes.looked(look, found);
+        }
+        self.know_behind(&taken.behind);
+        self.claiming.hands.given(&order.partitions, &taken.more);
+        taken
+            .looked
+            .into_iter()
+            .chain(taken.messages)
+            .for_each(|message| self.take_message(message));
+    }
+
+    fn know_behind(&mut self, keys: &[Behind]) {
+        for behind in keys {
+            if self.partitions.token(behind.partition).is_some() {
+                self.mailboxes
+                    .fell_behind(&behind.key, behind.partition, behind.from);
             }
         }
     }
@@ -221,17 +310,26 @@ impl Driver {
             self.give_back.push(message.reference());
             return;
         }
+        if message.stepped_over {
+            self.mailboxes.remember_step(message.id, message.partition);
+        }
         let entry = Entry {
             id: message.id,
             key: message.key.clone(),
             partition: message.partition,
             priority: message.priority,
+            lane: message.lane,
             message: Arc::new(message),
         };
         match self.mailboxes.offer(entry) {
             Offer::Taken | Offer::Known => {}
-            Offer::Full(entry) => self.give_back.push(entry.message.reference()),
+            Offer::Full(entry) => self.send_behind(&entry.message),
         }
+    }
+
+    fn send_behind(&mut self, message: &Claimed) {
+        self.claiming.watched.insert(message.partition);
+        self.put_behind.push(message.reference());
     }
 
     /// Makes delayed messages ready whose time has come.
@@ -262,47 +360,23 @@ impl Driver {
     }
 }
 
-/// How many messages one partition may give: enough to fill the room when only a few have any.
-fn share_of(room: usize, partitions: usize) -> u16 {
-    const AT_LEAST: usize = 64;
-    let even = room.checked_div(partitions).unwrap_or(0);
-    let share = (even * 2).max(AT_LEAST).min(room);
-    u16::try_from(share).unwrap_or(u16::MAX)
+async fn carry_out(house: Arc<House>, order: Order) -> Report {
+    let taken = in_order(&house, &order).await;
+    Report::Claimed(Box::new(Outcome { taken, order }))
 }
 
-async fn carry_out(house: Arc<House>, order: Order) -> Report {
-    let asked = Asked {
-        partitions: order
-            .partitions
-            .iter()
-            .map(|claim| claim.partition)
-            .collect(),
-        each: order
-            .partitions
-            .first()
-            .map_or(0, |claim| claim.messages_max),
-        total_max: order.total_max,
-    };
-    if !order.give_back.is_empty()
-        && let Err(error) = house.store.release(&order.give_back).await
-    {
-        return Report::Claimed(Outcome {
-            messages: Err(error),
-            asked,
-            not_given_back: order.give_back,
-        });
-    }
+/// Gives back, then learns of keys with messages behind, then claims.
+async fn in_order(house: &House, order: &Order) -> Result<(Taken, BehindPage), StoreError> {
+    house
+        .store
+        .give_back(&order.give_back, &order.put_behind)
+        .await?;
+    let page = house.store.behind_keys(&order.unread).await?;
     let request = ClaimRequest {
         partitions: &order.partitions,
-        total_max: order.total_max,
         in_hand: &order.in_hand,
-        without_keys: &order.without_keys,
-        even_so: &order.even_so,
-        sweep: order.sweep,
+        looks: &order.looks,
+        watched: order.watched,
     };
-    Report::Claimed(Outcome {
-        messages: house.store.claim(&request).await,
-        asked,
-        not_given_back: Vec::new(),
-    })
+    Ok((house.store.claim(&request).await?, page))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sallyport_queue::{ClaimRef, Key, Partition, TakenOver, Token};
+use sallyport_queue::{ClaimRef, Key, MessageId, Partition, TakenOver, Token};
 
 use super::{Driver, House, Report};
 use crate::pool::events;
@@ -63,6 +63,7 @@ impl Driver {
         for (partition, token) in arrival.partitions {
             if self.partitions.arrived(partition, token) {
                 self.claiming.want(partition);
+                self.claiming.look_behind(partition);
             }
         }
         for held in found.held {
@@ -83,9 +84,10 @@ impl Driver {
         }
         self.releasing += 1;
         let give_back = std::mem::take(&mut self.give_back);
+        let behind = std::mem::take(&mut self.put_behind);
         let house = Arc::clone(&self.house);
         self.report_from(async move {
-            release(&house, &give_back).await;
+            release(&house, &give_back, &behind).await;
             house.membership.release(leases).await;
             Report::Released
         });
@@ -121,18 +123,18 @@ async fn take_over(house: Arc<House>, partitions: Vec<(Partition, Token)>) -> Re
 impl Driver {
     /// Lets the keys go on whose failing heads were waited for long enough.
     pub(super) fn lift_holds(&mut self, now: Instant) {
-        let lifted: Vec<(Partition, Key)> = self
+        let lifted: Vec<(Partition, Key, MessageId)> = self
             .mailboxes
             .lift_overdue(now)
             .into_iter()
-            .map(|lifted| (lifted.key.partition(), lifted.key))
+            .map(|lifted| (lifted.key.partition(), lifted.key, lifted.head))
             .collect();
         if lifted.is_empty() {
             return;
         }
         lifted
             .iter()
-            .for_each(|(partition, _)| self.claiming.want(*partition));
+            .for_each(|(partition, _, _)| self.claiming.want(*partition));
         let house = Arc::clone(&self.house);
         self.house.tasks.spawn(async move {
             // A hold that stays in the rows has run out there too: at worst a takeover looks at it once more.
@@ -144,15 +146,15 @@ impl Driver {
 }
 
 /// Gives messages back uncounted before their partitions go.
-async fn release(house: &House, messages: &[ClaimRef]) {
-    if messages.is_empty() {
+async fn release(house: &House, messages: &[ClaimRef], behind: &[ClaimRef]) {
+    if messages.is_empty() && behind.is_empty() {
         return;
     }
     for _ in 0..RELEASE_TRIES {
-        match house.store.release(messages).await {
+        match house.store.give_back(messages, behind).await {
             Ok(()) => return,
             Err(error) => {
-                events::release_failed(messages.len(), &error);
+                events::release_failed(messages.len() + behind.len(), &error);
             }
         }
         tokio::time::sleep(AGAIN_AFTER).await;

@@ -104,10 +104,9 @@ impl Driver {
         let hold = match fate {
             Fate::HeldUntil(until) => HoldChange::Until(until.saturating_duration_since(now)),
             Fate::Parked => HoldChange::Park,
-            Fate::Ended | Fate::SteppedOver if self.mailboxes.is_held_for(key, id) => {
-                HoldChange::Lift
-            }
-            Fate::Ended | Fate::SteppedOver => HoldChange::Keep,
+            Fate::SteppedOver => HoldChange::StepOver,
+            Fate::Ended if self.mailboxes.is_held_for(key, id) => HoldChange::Lift,
+            Fate::Ended => HoldChange::Keep,
         };
         (fate, hold)
     }
