@@ -2,7 +2,8 @@
 //!
 //! The edge runs alone (`sallyport gateway`), so nothing but accepting is measured. The clients write prepared bytes and look for the status only,
 //! because they share the two cores with what they measure. Beside it, in the same run, the same clients ask for `/health/live`: what the edge
-//! can answer without storing, so the ratio says what durability costs. Last, genuine updates are posted while strangers forge as
+//! can answer without storing, so the ratio says what durability costs; and they post the same bodies through nginx to an upstream that
+//! stores nothing, in turns with the edge. Last, genuine updates are posted while strangers forge as
 //! fast as they can: none may be refused.
 #![expect(
     clippy::disallowed_methods,
@@ -20,6 +21,8 @@ mod flood;
 #[path = "../tests/stories/house.rs"]
 #[expect(dead_code, reason = "the stories use the rest of it")]
 mod house;
+#[path = "measure/nginx.rs"]
+mod nginx;
 #[path = "measure/usage.rs"]
 mod usage;
 
@@ -28,15 +31,22 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use house::House;
+use nginx::Nginx;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+/// How many connections ask at a time, unless the first argument says another number.
 const CLIENTS: usize = 64;
 const BODY_BYTES: usize = 1024;
 const LASTS: Duration = Duration::from_secs(10);
+const TURNS: usize = 2;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
+    let clients = std::env::args()
+        .filter_map(|argument| argument.parse().ok())
+        .next()
+        .unwrap_or(CLIENTS);
     let mut house = House::build(&[]).await;
     assert!(house.run(&["migrate"]).status.success());
     house.start_gateway().await;
@@ -53,13 +63,15 @@ async fn main() {
     let accept = move |id: i64| head(&secret, &update(id));
     let live = |_: i64| "GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".to_owned();
 
-    let answered = measure(port, Arc::clone(&next), Arc::new(live)).await;
+    let answered = measure(clients, port, &next, &(Arc::new(live) as Arc<Request>)).await;
     let database = house.database().await;
     let before = (
         edge_time(&house).await,
         usage::of_database(&database).await.unwrap(),
     );
-    let accepted = measure(port, next, Arc::new(accept)).await;
+    let accept: Arc<Request> = Arc::new(accept);
+    let peer = Nginx::start(&house.data(), house::free_port(), house::free_port());
+    let (accepted, proxied) = in_turns(clients, port, peer.as_ref(), &next, &accept).await;
     let after = (
         edge_time(&house).await,
         usage::of_database(&database).await.unwrap(),
@@ -75,10 +87,37 @@ async fn main() {
         "ratio                     {:.2}",
         accepted.per_second / answered.per_second
     );
+    if let Some(proxied) = proxied {
+        println!("nginx, proxying           {proxied}");
+        println!(
+            "accepts : nginx           {:.2}",
+            accepted.per_second / proxied.per_second
+        );
+    }
     let (forged_per_second, genuine) = flooded(&house).await;
     println!(
         "forgeries refused         {forged_per_second:>8.0}/s   genuine meanwhile {genuine}, refused 0"
     );
+}
+
+/// The edge and its peer, one after the other, twice: whatever else the machine does meets both.
+async fn in_turns(
+    clients: usize,
+    edge: u16,
+    peer: Option<&Nginx>,
+    next: &Arc<AtomicI64>,
+    request: &Arc<Request>,
+) -> (Measured, Option<Measured>) {
+    let mut accepted = Vec::new();
+    let mut proxied = Vec::new();
+    for _ in 0..TURNS {
+        accepted.push(measure(clients, edge, next, request).await);
+        if let Some(peer) = peer {
+            proxied.push(measure(clients, peer.port(), next, request).await);
+        }
+    }
+    let proxied = (!proxied.is_empty()).then(|| Measured::of(proxied));
+    (Measured::of(accepted), proxied)
 }
 
 /// The edge's processor time so far, as it says itself.
@@ -129,6 +168,20 @@ struct Measured {
     p99: Duration,
 }
 
+impl Measured {
+    /// Several turns as one: counts add up, the rest is the mean.
+    fn of(turns: Vec<Self>) -> Self {
+        let number = turns.len();
+        let parts = u32::try_from(number).unwrap_or(u32::MAX);
+        Self {
+            count: turns.iter().map(|turn| turn.count).sum(),
+            per_second: turns.iter().map(|turn| turn.per_second).sum::<f64>() / number as f64,
+            p50: turns.iter().map(|turn| turn.p50).sum::<Duration>() / parts,
+            p99: turns.iter().map(|turn| turn.p99).sum::<Duration>() / parts,
+        }
+    }
+}
+
 impl std::fmt::Display for Measured {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
@@ -141,13 +194,18 @@ impl std::fmt::Display for Measured {
 
 type Request = dyn Fn(i64) -> String + Send + Sync;
 
-async fn measure(port: u16, next: Arc<AtomicI64>, request: Arc<Request>) -> Measured {
+async fn measure(
+    clients: usize,
+    port: u16,
+    next: &Arc<AtomicI64>,
+    request: &Arc<Request>,
+) -> Measured {
     let started = Instant::now();
-    let clients = (0..CLIENTS).map(|_| {
+    let clients = (0..clients).map(|_| {
         tokio::spawn(client(
             port,
-            Arc::clone(&next),
-            Arc::clone(&request),
+            Arc::clone(next),
+            Arc::clone(request),
             started + LASTS,
         ))
     });
@@ -198,17 +256,19 @@ async fn client(
     took
 }
 
-/// Whether an answer with a Content-Length has arrived whole.
+/// Whether an answer with a Content-Length has arrived whole. Frugal, because it is done in the time of what is measured.
 fn is_whole(answer: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(answer).to_lowercase();
-    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+    const FIELD: &[u8] = b"content-length:";
+    let Some(head) = answer.windows(4).position(|end| end == b"\r\n\r\n") else {
         return false;
     };
-    let length = head.lines().find_map(|line| {
-        line.strip_prefix("content-length:")?
-            .trim()
-            .parse::<usize>()
-            .ok()
-    });
-    length.is_none_or(|length| body.len() >= length)
+    let length = answer[..head]
+        .split(|byte| *byte == b'\n')
+        .find(|line| {
+            line.get(..FIELD.len())
+                .is_some_and(|name| name.eq_ignore_ascii_case(FIELD))
+        })
+        .and_then(|line| std::str::from_utf8(&line[FIELD.len()..]).ok())
+        .and_then(|length| length.trim().parse::<usize>().ok());
+    length.is_none_or(|length| answer.len() >= head + 4 + length)
 }

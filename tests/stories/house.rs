@@ -451,7 +451,7 @@ fn home() -> tempfile::TempDir {
 
 /// A port that nobody listens on, given out once. Taken from below the range that the kernel gives to outgoing connections, or a
 /// connection of a neighbour's might sit on it by the time the server wants it.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     loop {
         let offset = NEXT.fetch_add(1, Ordering::Relaxed);
