@@ -10,15 +10,16 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate and the crates of ours that it may see.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("telemetry", &[]),
     ("config", &[]),
     ("kit", &[]),
     ("playground", &[]),
     ("postgres", &["telemetry"]),
-    ("security", &["postgres", "telemetry"]),
+    ("redis", &["telemetry"]),
+    ("security", &["postgres", "redis", "telemetry"]),
     ("recorder", &["postgres", "telemetry"]),
-    ("queue", &["postgres", "telemetry"]),
+    ("queue", &["postgres", "redis", "telemetry"]),
     ("sources", &["security"]),
     ("gateway", &["sources", "queue", "security", "telemetry"]),
     ("telegram", &["security", "telemetry"]),
@@ -33,6 +34,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
             "telegram",
             "ai",
             "postgres",
+            "redis",
             "recorder",
             "security",
             "telemetry",

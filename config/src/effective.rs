@@ -5,13 +5,14 @@ use std::fmt;
 use serde_json::Value;
 
 /// Parts of a name that say "never print this value".
-const SECRET_WORDS: [&str; 6] = [
+const SECRET_WORDS: [&str; 7] = [
     "secret",
     "token",
     "password",
     "api_key",
     "key_file",
     "database_url",
+    "redis_url",
 ];
 
 /// Where a value came from.

@@ -3,7 +3,7 @@
 //! and addresses shortened before anybody writes them down.
 //!
 //! It exists so that these few things are decided once and tested once. It never logs a value, opens no
-//! connection and knows no provider: who is limited by which key, and what a refusal says, is for its callers.
+//! connection of its own and knows no provider: who is limited by which key, and what a refusal says, is for its callers.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
@@ -13,9 +13,12 @@ mod compare;
 
 mod limiter;
 
+mod fleet_limiter;
+
 pub mod addresses;
 pub mod headers;
 
 pub use compare::{Digest, constant_time_eq};
+pub use fleet_limiter::{DecidedBy, FleetLimiter, Policy, Ruling, Scope, WhenAway};
 pub use limiter::{Decision, InvalidQuota, Quota, RateLimiter};
 pub use secret::Secret;

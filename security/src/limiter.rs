@@ -48,6 +48,11 @@ impl Quota {
         self.window
     }
 
+    /// How long one token takes to come back.
+    pub(crate) fn token_every(&self) -> Duration {
+        Duration::from_nanos(self.nanos_per_token())
+    }
+
     fn nanos_per_token(&self) -> u64 {
         (as_nanos(self.window) / u64::from(self.burst)).max(1)
     }
@@ -115,12 +120,22 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
 
     /// Takes one token of `key`, if there is one. A refused request takes nothing.
     pub fn check(&self, key: &K, now: Instant) -> Decision {
-        self.ask(key, now, true)
+        self.check_several(key, 1, now)
+    }
+
+    /// Takes so many tokens of `key`, if they are there; never more than a full bucket holds.
+    pub fn check_several(&self, key: &K, tokens: u32, now: Instant) -> Decision {
+        self.ask(key, Asking::Take(tokens), now)
     }
 
     /// What [`RateLimiter::check`] would say, without taking anything.
     pub fn peek(&self, key: &K, now: Instant) -> Decision {
-        self.ask(key, now, false)
+        self.ask(key, Asking::Look, now)
+    }
+
+    /// So many tokens of `key` were used, whether they were there or not.
+    pub(crate) fn used(&self, key: &K, tokens: u32, now: Instant) {
+        let _noted = self.ask(key, Asking::Used(tokens), now);
     }
 
     /// How many keys are remembered now. For a gauge.
@@ -131,28 +146,28 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
             .sum()
     }
 
-    fn ask(&self, key: &K, now: Instant, take: bool) -> Decision {
+    fn ask(&self, key: &K, asking: Asking, now: Instant) -> Decision {
         let now = as_nanos(now.saturating_duration_since(self.origin));
         let hash = self.hasher.hash_one(key);
         let place = usize::try_from(hash % SHARDS as u64).unwrap_or(0);
         let Some(shard) = self.shards.get(place) else {
-            return decide(self.quota, 0, now).0;
+            return decide(self.quota, asking, 0, now).0;
         };
         let mut shard = shard.lock();
         if let Some(full_at) = shard.full_at.get_mut(key) {
-            return apply(self.quota, full_at, now, take);
+            return apply(self.quota, full_at, now, asking);
         }
-        if !take {
-            return decide(self.quota, 0, now).0;
+        if asking == Asking::Look {
+            return decide(self.quota, asking, 0, now).0;
         }
         if shard.full_at.len() >= self.keys_per_shard {
             shard.sweep(now, self.quota);
         }
         if shard.full_at.len() >= self.keys_per_shard {
-            return apply(self.quota, &mut shard.overflow_full_at, now, take);
+            return apply(self.quota, &mut shard.overflow_full_at, now, asking);
         }
         let mut full_at = 0;
-        let decision = apply(self.quota, &mut full_at, now, take);
+        let decision = apply(self.quota, &mut full_at, now, asking);
         shard.full_at.insert(key.clone(), full_at);
         decision
     }
@@ -170,9 +185,20 @@ impl<K: Hash + Eq> Shard<K> {
     }
 }
 
-fn apply(quota: Quota, full_at: &mut u64, now: u64, take: bool) -> Decision {
-    let (decision, after) = decide(quota, *full_at, now);
-    if take {
+/// What is done to a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asking {
+    /// One token is asked for, and none taken.
+    Look,
+    /// So many are taken if they are there.
+    Take(u32),
+    /// So many are taken, down to an empty bucket.
+    Used(u32),
+}
+
+fn apply(quota: Quota, full_at: &mut u64, now: u64, asking: Asking) -> Decision {
+    let (decision, after) = decide(quota, asking, *full_at, now);
+    if asking != Asking::Look {
         *full_at = after;
     }
     decision
@@ -180,13 +206,21 @@ fn apply(quota: Quota, full_at: &mut u64, now: u64, take: bool) -> Decision {
 
 /// The whole arithmetic: a bucket that is full at `full_at` misses as many tokens as fit into the time until then.
 /// Returns the decision and the new moment.
-fn decide(quota: Quota, full_at: u64, now: u64) -> (Decision, u64) {
+fn decide(quota: Quota, asking: Asking, full_at: u64, now: u64) -> (Decision, u64) {
     let per_token = quota.nanos_per_token();
     let capacity = per_token.saturating_mul(u64::from(quota.burst));
+    let tokens = match asking {
+        Asking::Look => 1,
+        Asking::Take(tokens) | Asking::Used(tokens) => tokens.min(quota.burst),
+    };
     let missing = full_at.saturating_sub(now);
-    let after = missing.saturating_add(per_token);
+    let after = missing.saturating_add(per_token.saturating_mul(u64::from(tokens)));
     let allowed = after <= capacity;
-    let owed = if allowed { after } else { missing };
+    let owed = match asking {
+        Asking::Used(_) => after.min(capacity),
+        Asking::Look | Asking::Take(_) if allowed => after,
+        Asking::Look | Asking::Take(_) => missing,
+    };
     let remaining = capacity.saturating_sub(owed) / per_token;
     let retry_after = if allowed { 0 } else { after - capacity };
     let decision = Decision {

@@ -87,6 +87,10 @@ catalogue! {
         "Time of our requests to the services we call.";
     DbClientOperationDuration: Histogram(Buckets::DATABASE), Seconds, "db_client_operation_duration_seconds",
         [DbSystemName, DbOperationName, ErrorType], "Time of one operation of a database.";
+    MessagingClientSentMessages: Counter, Count, "messaging_client_sent_messages_total",
+        [MessagingSystem, MessagingDestinationName, ErrorType], "Events published, or not, by what went wrong.";
+    MessagingClientConsumedMessages: Counter, Count, "messaging_client_consumed_messages_total",
+        [MessagingSystem, MessagingDestinationName, ErrorType], "Events read; `gap` when some were gone before that.";
     MessagingProcessDuration: Histogram(Buckets::LONG), Seconds, "messaging_process_duration_seconds",
         [MessagingDestinationName, ErrorType], "Time of one attempt at a message, by kind.";
     GenAiClientOperationDuration: Histogram(Buckets::MODEL), Seconds, "gen_ai_client_operation_duration_seconds",

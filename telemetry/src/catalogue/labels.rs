@@ -29,9 +29,10 @@ labels! {
     NetworkProtocolVersion = "network_protocol_version", "`1.1` or `2`.";
     ErrorType = "error_type", "The kind of an error; empty when there was none.";
     ServerAddress = "server_address", "Which of the services we call; a name, not an address from outside.";
-    DbSystemName = "db_system_name", "`postgresql`.";
+    DbSystemName = "db_system_name", "`postgresql` or `redis`.";
     DbOperationName = "db_operation_name", "What the operation is for: `claim`, `settle`, `accept`.";
-    MessagingDestinationName = "messaging_destination_name", "The kind of message.";
+    MessagingSystem = "messaging_system", "`redis`.";
+    MessagingDestinationName = "messaging_destination_name", "The kind of message, or the name of a stream.";
     GenAiOperationName = "gen_ai_operation_name", "`chat`.";
     GenAiProviderName = "gen_ai_provider_name", "Who runs the model.";
     GenAiRequestModel = "gen_ai_request_model", "The model asked for, from the configuration.";
