@@ -1,4 +1,4 @@
-//! What every role stands on: log, panics, health, the admin door, Postgres, the queue, the flight recorder and the sinks of spans.
+//! What every role stands on: log, panics, health, the admin door, Postgres, Redis, the queue, the flight recorder and the sinks of spans.
 //!
 //! Laid in one fixed order and taken up in the reverse one, because the last spans of a drain still have to be written when the edge and
 //! the pool have stopped.
@@ -11,8 +11,9 @@ use anyhow::Context;
 use sallyport_gateway::TlsMaterial;
 use sallyport_playground::{OpsToken, PlaygroundSettings};
 use sallyport_postgres::{Pool, Pools, ProcessRole};
-use sallyport_queue::Queue;
+use sallyport_queue::{Queue, Stores};
 use sallyport_recorder::Recorder;
+use sallyport_redis::{Kin, Redis};
 use sallyport_security::Secret;
 use sallyport_telemetry::admin::{self, StatusToken};
 use sallyport_telemetry::health::ComponentHandle;
@@ -40,6 +41,7 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(6);
 pub(crate) struct Ground {
     pub(crate) health: Health,
     pub(crate) pools: Pools,
+    pub(crate) redis: Option<Redis>,
     pub(crate) queue: Queue,
     pub(crate) recorder: Recorder,
     pub(crate) sinks: Arc<dyn SpanSink>,
@@ -104,7 +106,12 @@ impl Ground {
         let pools = Pools::open(&settings.stores.postgres, role)
             .context("preparing the connections to Postgres")?;
         tasks.spawn(watch_postgres(pools.read().clone(), postgres, last.clone()));
-        let queue = open_queue(settings, &pools, role)
+        let redis = open_redis(settings, role, &health, &tasks, &last)?;
+        let stores = Stores {
+            pools: pools.clone(),
+            redis: redis.clone(),
+        };
+        let queue = open_queue(settings, stores, role)
             .await
             .context("opening the queue")?;
         let recorder = Recorder::start(&pools, &settings.monitoring.traces.recorder, &tasks, &last);
@@ -120,6 +127,7 @@ impl Ground {
         Ok(Self {
             health,
             pools,
+            redis,
             queue,
             recorder,
             sinks: Arc::new(Sinks(sinks)),
@@ -227,16 +235,47 @@ pub(crate) fn playground_settings(settings: &Settings) -> PlaygroundSettings {
     playground
 }
 
+/// Opens the way to Redis, if one is configured, and has it watched. It only ever degrades us.
+fn open_redis(
+    settings: &Settings,
+    role: ProcessRole,
+    health: &Health,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<Redis>> {
+    let component = health.component("redis", false);
+    let redis = Redis::open(&settings.stores.redis).context("preparing the way to Redis")?;
+    match &redis {
+        None => component.not_configured(),
+        Some(redis) => {
+            let kin = Kin {
+                kind: match role {
+                    ProcessRole::Edge => "edge",
+                    ProcessRole::Workers | ProcessRole::Both => "workers",
+                },
+                instance: format!(
+                    "{}-{}-{:08x}",
+                    health.identity().instance,
+                    std::process::id(),
+                    rand::random::<u32>()
+                ),
+            };
+            tasks.spawn(redis.clone().watch(kin, component, stop.clone()));
+        }
+    }
+    Ok(redis)
+}
+
 async fn open_queue(
     settings: &Settings,
-    pools: &Pools,
+    stores: Stores,
     role: ProcessRole,
 ) -> anyhow::Result<Queue> {
     let queue = settings.stores.queue.clone();
     if role == ProcessRole::Edge {
-        return Ok(Queue::open_edge(pools.clone(), queue).await?);
+        return Ok(Queue::open_edge(stores, queue).await?);
     }
-    let queue = Queue::open(pools.clone(), queue).await?;
+    let queue = Queue::open(stores, queue).await?;
     // Before anything is let in, so that on a new database no message meets its day's partition being attached.
     queue
         .janitor()

@@ -33,7 +33,7 @@ const DRAIN_DEADLINE_MS: u64 = 10_000;
 pub(crate) struct Settings {
     /// `gateway.yaml`: the edge.
     pub(crate) gateway: sallyport_gateway::Settings,
-    /// `stores.yaml`: Postgres and the queue in it.
+    /// `stores.yaml`: Postgres, the queue in it, Redis.
     pub(crate) stores: Stores,
     /// `workers.yaml`: the pool and the API behind the edge.
     pub(crate) workers: Workers,
@@ -45,12 +45,14 @@ pub(crate) struct Settings {
     pub(crate) testing: Testing,
 }
 
-/// Postgres and the queue in it.
+/// Postgres and the queue in it, and Redis beside it.
 #[derive(Debug, Clone, Default, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Stores {
     #[validate(nested)]
     pub(crate) postgres: sallyport_postgres::Settings,
+    #[validate(nested)]
+    pub(crate) redis: sallyport_redis::Settings,
     #[validate(nested)]
     pub(crate) queue: sallyport_queue::Settings,
     #[validate(nested)]

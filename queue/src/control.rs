@@ -12,6 +12,7 @@ use crate::error::StoreError;
 use crate::events;
 use crate::fence::storable;
 use crate::ground;
+use crate::live::{self, News};
 use crate::message::{InvalidMessage, KIND_BYTES_MAX, MessageId};
 use crate::partition::Partition;
 use crate::rows;
@@ -215,6 +216,9 @@ impl Control {
             ground::state_paused(&transaction, true).await?;
         }
         orders::count_up(&transaction).await?;
+        if inserted > 0 {
+            live::tell(&transaction, &news("queue.paused", scope)).await?;
+        }
         transaction.commit().await.map_err(failed())?;
         self.bell.ring_orders();
         let pause = pause_of(&row);
@@ -248,6 +252,9 @@ impl Control {
             ground::state_paused(&transaction, false).await?;
         }
         orders::count_up(&transaction).await?;
+        if ended.is_some() {
+            live::tell(&transaction, &news("queue.resumed", scope)).await?;
+        }
         transaction.commit().await.map_err(failed())?;
         self.bell.ring_orders();
         if let Some(pause) = &ended {
@@ -400,6 +407,14 @@ fn pause_of(row: &Row) -> Pause {
         since: row.get("paused_at"),
         by: row.get("paused_by"),
         reason: row.get("reason"),
+    }
+}
+
+/// What the live bus hears of a pause: the kind, empty for everything.
+fn news(name: &str, scope: &Scope) -> News {
+    News {
+        data: serde_json::json!({ "kind": scope.word() }),
+        ..News::new(name)
     }
 }
 

@@ -154,6 +154,44 @@ impl StoreEvents {
     }
 }
 
+/// The metrics of the live bus.
+pub(crate) struct LiveEvents {
+    published: Counter,
+    failed: Counters,
+}
+
+impl LiveEvents {
+    pub(crate) fn resolve() -> Self {
+        let labels = [
+            (Label::MessagingSystem, "redis"),
+            (Label::MessagingDestinationName, "live"),
+        ];
+        Self {
+            published: counter(Metric::MessagingClientSentMessages, &labels),
+            failed: Counters::new(Metric::MessagingClientSentMessages),
+        }
+    }
+
+    /// So many events are on the bus.
+    pub(crate) fn published(&self, events: usize) {
+        self.published
+            .add(u64::try_from(events).unwrap_or(u64::MAX));
+    }
+
+    /// So many could not be put on it, and will be tried again.
+    pub(crate) fn failed(&self, events: usize, error: &sallyport_redis::RedisError) {
+        self.failed
+            .of(&["redis", "live", error.as_str()])
+            .add(u64::try_from(events).unwrap_or(u64::MAX));
+        tracing::debug!(name: "live.not_published", events, error = %Chain(error), "Events could not be published yet");
+    }
+}
+
+/// How far the live bus had come was written in another history of the database.
+pub(crate) fn live_history_changed() {
+    tracing::warn!(name: "live.history_changed", "The database has another history than the live bus knows; it begins at now");
+}
+
 fn operation(name: &str) -> Histogram {
     let labels = [
         (Label::DbSystemName, "postgresql"),
@@ -178,6 +216,11 @@ pub(crate) fn listener_lost(error: Option<&(dyn std::error::Error + Send + Sync 
             tracing::warn!(name: "queue.listener_lost", "The listener for wake-ups lost its connection")
         }
     }
+}
+
+/// The listener at Redis lost its connection. Redis itself tells when it is away, so this is a detail.
+pub(crate) fn redis_listener_lost(error: &sallyport_redis::RedisError) {
+    tracing::debug!(name: "queue.redis_listener_lost", error = %Chain(error), "The listener for wake-ups at Redis lost its connection");
 }
 
 /// A task that runs again and again failed this time.

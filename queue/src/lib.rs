@@ -14,6 +14,8 @@ pub mod ownership;
 pub mod retry;
 pub mod spool;
 
+pub mod live;
+
 mod message;
 mod partition;
 mod settlement;
@@ -39,6 +41,7 @@ mod schedules;
 mod settings;
 mod snapshots;
 mod store;
+mod stores;
 mod wake;
 
 pub use control::{
@@ -70,5 +73,6 @@ pub use store::{
     Behind, BehindPage, ClaimRequest, HeldKey, InHand, Lanes, PartitionClaim, Promoted, Store,
     Taken, TakenOver,
 };
+pub use stores::Stores;
 pub use unique::{Unique, UniqueMode};
 pub use wake::Wakeups;

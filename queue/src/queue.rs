@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sallyport_postgres::Pools;
+use sallyport_redis::Redis;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,13 +21,15 @@ use crate::schedules::Schedules;
 use crate::settings::Settings;
 use crate::snapshots::SnapshotHolder;
 use crate::store::Store;
+use crate::stores::Stores;
 use crate::wake::{Bell, Wakeups};
-use crate::{gauges, ground, janitor, ledger, schedules, snapshots, wake};
+use crate::{gauges, ground, janitor, ledger, live, schedules, snapshots, wake};
 
 /// The durable queue. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Queue {
     pools: Pools,
+    redis: Option<Redis>,
     settings: Arc<Settings>,
     bell: Bell,
     tasks: TaskTracker,
@@ -39,11 +42,15 @@ impl Queue {
     ///
     /// # Errors
     /// The database is away, dishonest, unmigrated, or made for another number of partitions.
-    pub async fn open(pools: Pools, settings: Settings) -> Result<Self, OpenError> {
-        let queue = Self::new(pools, settings);
+    pub async fn open(stores: impl Into<Stores>, settings: Settings) -> Result<Self, OpenError> {
+        let queue = Self::new(stores.into(), settings);
         ground::check(&queue.pools, &queue.tasks).await?;
         let hearing = wake::hear(queue.bell.clone(), queue.pools.clone(), queue.stop.clone());
         queue.tasks.spawn(hearing);
+        if let Some(redis) = queue.redis.clone() {
+            let hearing = wake::hear_redis(queue.bell.clone(), redis, queue.stop.clone());
+            queue.tasks.spawn(hearing);
+        }
         Ok(queue)
     }
 
@@ -52,18 +59,22 @@ impl Queue {
     ///
     /// # Errors
     /// The tables are there and made for another number of partitions, or not there at all.
-    pub async fn open_edge(pools: Pools, settings: Settings) -> Result<Self, OpenError> {
-        let queue = Self::new(pools, settings);
+    pub async fn open_edge(
+        stores: impl Into<Stores>,
+        settings: Settings,
+    ) -> Result<Self, OpenError> {
+        let queue = Self::new(stores.into(), settings);
         match ground::check_edge(&queue.pools).await {
             Ok(()) | Err(OpenError::Store(_)) => Ok(queue),
             Err(error) => Err(error),
         }
     }
 
-    fn new(pools: Pools, settings: Settings) -> Self {
+    fn new(stores: Stores, settings: Settings) -> Self {
         let process = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
         let queue = Self {
-            pools,
+            pools: stores.pools.clone(),
+            redis: stores.redis.clone(),
             settings: Arc::new(settings),
             bell: Bell::new(process),
             tasks: TaskTracker::new(),
@@ -71,7 +82,7 @@ impl Queue {
         };
         let notifying = wake::notify(
             queue.bell.clone(),
-            queue.pools.clone(),
+            stores,
             queue.settings.notifications_per_second_max,
             queue.stop.clone(),
         );
@@ -108,6 +119,31 @@ impl Queue {
             self.settings.gauges_every_ms,
             self.stop.clone(),
         ));
+        if let Some(redis) = &self.redis {
+            let publisher = live::Publisher::new(
+                self.pools.clone(),
+                redis.clone(),
+                self.bell.process().to_owned(),
+                self.settings.live_events_per_second_max,
+            );
+            let every_ms = self.settings.live_every_ms;
+            self.tasks
+                .spawn(live::run(publisher, every_ms, self.stop.clone()));
+        }
+    }
+
+    /// Tells whoever listens to the live bus that something happened, now.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn tell(&self, news: &live::News) -> Result<(), StoreError> {
+        let connection = self
+            .pools
+            .read()
+            .get()
+            .await
+            .map_err(StoreError::pool("tell the news"))?;
+        live::tell(&*connection, news).await
     }
 
     /// The way in, with a committer of its own.

@@ -49,6 +49,12 @@ pub struct Settings {
     /// How many rows it compares at a turn, about: 50,000 cost Postgres some 100 ms.
     #[validate(range(min = 1_000, max = 10_000_000))]
     pub ledger_rows_max: usize,
+    /// How often the live bus is brought up to date.
+    #[validate(range(min = 20, max = 60_000))]
+    pub live_every_ms: u64,
+    /// How many events the live bus is given per second while it catches up. A thousand cost about a fiftieth of a core.
+    #[validate(range(min = 100, max = 1_000_000))]
+    pub live_events_per_second_max: u32,
 }
 
 impl Default for Settings {
@@ -68,6 +74,8 @@ impl Default for Settings {
             gauges_every_ms: 5_000,
             ledger_every_ms: 5_000,
             ledger_rows_max: 50_000,
+            live_every_ms: 200,
+            live_events_per_second_max: 10_000,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Waking workers when something becomes ready (law L13).
 //!
-//! In the same process a wake-up is a broadcast; to other processes it is a NOTIFY, sent outside transactions by one
-//! notifier per process and at most so often, because NOTIFY takes a lock of the whole server at its commit. A wake-up
-//! names partitions, never messages, and may get lost: the sweep behind it finds everything.
+//! In the same process a wake-up is a broadcast. To other processes it goes through Redis, or as a NOTIFY when there is
+//! none, when it is away, or when nobody but us hears it there: sent outside transactions by one notifier per process and
+//! at most so often, because NOTIFY takes a lock of the whole server at its commit. Everybody listens to both, so which
+//! way is taken is decided anew for every wake-up and by the sender alone. A wake-up names partitions, never messages,
+//! and may get lost: the sweep behind it finds everything.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -11,14 +13,16 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sallyport_postgres::{PoolError, Pools, Role};
+use sallyport_redis::{Redis, RedisError};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_postgres::AsyncMessage;
 use tokio_util::sync::CancellationToken;
 
 use crate::events;
 use crate::partition::PartitionSet;
+use crate::stores::Stores;
 
-/// The name of the channel in the database.
+/// The name of the channel, in the database and in Redis.
 const CHANNEL: &str = "sallyport_queue";
 /// The channel on which new orders are announced: seldom, and to everybody.
 const ORDERS_CHANNEL: &str = "sallyport_orders";
@@ -26,6 +30,8 @@ const ORDERS_CHANNEL: &str = "sallyport_orders";
 const BEHIND_MAX: usize = 64;
 /// How long the listener waits before it connects again.
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
+/// The same for the listener at Redis: wake-ups are to go through it again within a second.
+const REDIS_RECONNECT_AFTER: Duration = Duration::from_millis(250);
 
 /// The bell of one process. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -41,6 +47,8 @@ struct BellInner {
     orders: watch::Sender<()>,
     orders_elsewhere: AtomicBool,
     process: String,
+    /// Whether this process hears its own words at Redis.
+    hears_redis: AtomicBool,
 }
 
 impl Bell {
@@ -54,10 +62,16 @@ impl Bell {
             orders: watch::Sender::new(()),
             orders_elsewhere: AtomicBool::new(false),
             process,
+            hears_redis: AtomicBool::new(false),
         };
         Self {
             inner: Arc::new(inner),
         }
+    }
+
+    /// What the process calls itself: a name that no other has.
+    pub(crate) fn process(&self) -> &str {
+        &self.inner.process
     }
 
     /// Something became ready in these partitions, whoever owns them. Never blocks.
@@ -150,7 +164,7 @@ impl Wakeups {
 /// Tells the other processes, until `stop`.
 pub(crate) async fn notify(
     bell: Bell,
-    pools: Pools,
+    stores: Stores,
     notifications_per_second_max: u64,
     stop: CancellationToken,
 ) {
@@ -161,7 +175,7 @@ pub(crate) async fn notify(
             () = stop.cancelled() => return,
             rung = bell.wait() => rung,
         };
-        if let Err(error) = send(&bell, &pools, &rung).await {
+        if let Err(error) = send(&bell, &stores, &rung).await {
             events::notification_failed(error.as_ref());
         }
         tokio::select! {
@@ -173,11 +187,18 @@ pub(crate) async fn notify(
 
 async fn send(
     bell: &Bell,
-    pools: &Pools,
+    stores: &Stores,
     rung: &Rung,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let connection = pools.read().get().await?;
     let payload = format!("{} {}", bell.inner.process, rung.partitions.to_hex());
+    let heard_there = match &stores.redis {
+        Some(redis) if !rung.partitions.is_empty() => others_heard(bell, redis, &payload).await,
+        Some(_) | None => false,
+    };
+    if heard_there && !rung.orders {
+        return Ok(());
+    }
+    let connection = stores.pools.read().get().await?;
     let statement = connection
         .prepare_cached("SELECT pg_notify($1, $2)")
         .await?;
@@ -186,7 +207,7 @@ async fn send(
             .execute(&statement, &[&ORDERS_CHANNEL, &bell.inner.process])
             .await?;
     }
-    if !rung.partitions.is_empty() {
+    if !rung.partitions.is_empty() && !heard_there {
         connection
             .execute(&statement, &[&CHANNEL, &payload])
             .await?;
@@ -194,8 +215,43 @@ async fn send(
     Ok(())
 }
 
-/// Hears the other processes, until `stop`. A lost connection is made again; what rang meanwhile is made good by telling
-/// everybody to look everywhere.
+/// Says it through Redis. Whether another process heard it: one that has just lost its way to Redis listens elsewhere.
+async fn others_heard(bell: &Bell, redis: &Redis, payload: &str) -> bool {
+    let ourselves = u64::from(bell.inner.hears_redis.load(Ordering::Relaxed));
+    match redis.say(CHANNEL, payload).await {
+        Ok(heard_by) => heard_by > ourselves,
+        Err(_) => false,
+    }
+}
+
+/// Hears the other processes through Redis, until `stop`.
+pub(crate) async fn hear_redis(bell: Bell, redis: Redis, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let heard = stop
+            .run_until_cancelled(hear_redis_once(&bell, &redis))
+            .await;
+        bell.inner.hears_redis.store(false, Ordering::Relaxed);
+        let Some(Err(error)) = heard else { return };
+        events::redis_listener_lost(&error);
+        let pause = tokio::time::sleep(REDIS_RECONNECT_AFTER);
+        if stop.run_until_cancelled(pause).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Ends when the connection does.
+async fn hear_redis_once(bell: &Bell, redis: &Redis) -> Result<(), RedisError> {
+    let mut listener = redis.listen(CHANNEL).await?;
+    bell.inner.hears_redis.store(true, Ordering::Relaxed);
+    bell.ring_here(PartitionSet::ALL);
+    loop {
+        pass_on(bell, &listener.next().await?);
+    }
+}
+
+/// Hears the other processes through the database, until `stop`. A lost connection is made again; what rang
+/// meanwhile is made good by telling everybody to look everywhere.
 pub(crate) async fn hear(bell: Bell, pools: Pools, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let heard = tokio::select! {

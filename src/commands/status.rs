@@ -10,6 +10,7 @@ use sallyport_kit::{Check, CheckState, Language, StatusReport, Verdict};
 use sallyport_postgres::{Pools, ProcessRole};
 use sallyport_queue::{Queue, WorkerSummary};
 use sallyport_recorder::Recorder;
+use sallyport_redis::Redis;
 use sallyport_telemetry::{Health, Identity};
 use sallyport_workers::bots::Bots;
 use sallyport_workers::house::HouseKeeper;
@@ -72,8 +73,8 @@ pub(crate) async fn report(
         .into_iter()
         .map(|app| (app.name().to_owned(), Arc::new(app)))
         .collect();
-    let bots =
-        Bots::set_up(&settings.apps.chat.bots, &apps, &health).context("setting up the bots")?;
+    let bots = Bots::set_up(&settings.apps.chat.bots, &apps, &health, None)
+        .context("setting up the bots")?;
     let bot = bots
         .iter()
         .next()
@@ -85,6 +86,7 @@ pub(crate) async fn report(
         dead_letters: queue.dead_letters(),
         teller: StoryTeller::new(queue.inspect(), recorder),
         pool: pools.read().clone(),
+        redis: Redis::open(&settings.stores.redis).context("preparing the way to Redis")?,
         models,
         health,
     };

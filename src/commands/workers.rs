@@ -76,6 +76,7 @@ pub(crate) async fn start(
         .map(|app| (app.name().to_owned(), Arc::new(app)));
     let parts = Parts {
         pools: ground.pools.clone(),
+        redis: ground.redis.clone(),
         queue: ground.queue.clone(),
         membership: Arc::new(membership),
         pool,

@@ -7,18 +7,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use sallyport_kit::{App, Role, Us};
+use sallyport_redis::Redis;
+use sallyport_security::{FleetLimiter, InvalidQuota};
 use sallyport_telegram::{BotApi, InvalidToken};
 use sallyport_telemetry::health::ComponentHandle;
 use sallyport_telemetry::{Event, Health};
 use thiserror::Error;
 
-use crate::delivery::pacing::{Pacer, Step, Turn};
+use crate::delivery::pacing::{self, Pacer, Pacing, Step, Turn};
 use crate::events::{BotPaused, BotResumed};
 use crate::settings::{BotSettings, Receive};
+
+/// A millisecond more than the exact time: rounding must not send anybody back for another microsecond.
+const ROUNDING: Duration = Duration::from_millis(1);
 
 /// One bot of this process.
 pub struct Bot {
@@ -36,6 +41,8 @@ pub struct Bot {
     pub receive: Receive,
     username: OnceLock<String>,
     pacer: Mutex<Pacer>,
+    /// What it may send in bulk; `None` where only what is refused has to wait.
+    bulk: Option<Arc<FleetLimiter>>,
     paused: AtomicBool,
     health: ComponentHandle,
 }
@@ -60,10 +67,18 @@ pub enum BotError {
         #[source]
         source: InvalidToken,
     },
+    /// The pace of bots makes no sense.
+    #[error("the pace of bots makes no sense")]
+    Pace(#[from] InvalidQuota),
 }
 
 impl Bot {
-    fn set_up(settings: &BotSettings, app: Arc<App>, health: &Health) -> Result<Self, BotError> {
+    fn set_up(
+        settings: &BotSettings,
+        app: Arc<App>,
+        health: &Health,
+        bulk: &Arc<FleetLimiter>,
+    ) -> Result<Self, BotError> {
         let api = BotApi::open(&settings.telegram, &settings.token).map_err(|source| {
             BotError::Token {
                 bot: settings.name.clone(),
@@ -79,6 +94,7 @@ impl Bot {
             receive: settings.receive.clone(),
             username: OnceLock::new(),
             pacer: Mutex::new(Pacer::new(settings.pacing)),
+            bulk: (settings.pacing == Pacing::Cloud).then(|| Arc::clone(bulk)),
             paused: AtomicBool::new(false),
             health: health.component(format!("telegram {}", settings.name), false),
         })
@@ -104,8 +120,22 @@ impl Bot {
         let _known = self.username.set(username.to_owned());
     }
 
-    /// Asks for a turn to send, and takes it if it is there.
-    pub fn turn(&self, step: Step, now: Instant) -> Turn {
+    /// Asks for a turn to send, and takes it if it is there. What nobody waits for asks the whole fleet, too: at the
+    /// longest for as long as a quick call of Redis may take.
+    pub async fn turn(&self, step: Step, now: Instant) -> Turn {
+        if step.bulk
+            && let Some(bulk) = &self.bulk
+        {
+            // The chat is looked at first: what its own pace holds back must not use up a turn of the others.
+            let wait = self.pacer.lock().wait(step, now);
+            if wait > Duration::ZERO {
+                return Turn::Wait(wait);
+            }
+            let decision = bulk.take(&self.name, now).await.decision;
+            if !decision.allowed {
+                return Turn::Wait(decision.retry_after + ROUNDING);
+            }
+        }
         self.pacer.lock().ask(step, now)
     }
 
@@ -158,14 +188,16 @@ impl Bots {
         settings: &[BotSettings],
         apps: &HashMap<String, Arc<App>>,
         health: &Health,
+        redis: Option<Redis>,
     ) -> Result<Self, BotError> {
+        let bulk = Arc::new(pacing::bulk(redis, Instant::now())?);
         let mut bots = HashMap::with_capacity(settings.len());
         for bot in settings {
             let app = apps.get(&bot.app).ok_or_else(|| BotError::UnknownApp {
                 bot: bot.name.clone(),
                 app: bot.app.clone(),
             })?;
-            let set_up = Bot::set_up(bot, Arc::clone(app), health)?;
+            let set_up = Bot::set_up(bot, Arc::clone(app), health, &bulk)?;
             bots.insert(bot.name.clone(), Arc::new(set_up));
         }
         Ok(Self(Arc::new(bots)))

@@ -158,7 +158,7 @@ impl Delivery {
     /// Waits for a turn when it comes at once, else says how long it takes.
     async fn turn(&self, bot: &Bot, step: Step) -> Result<(), Duration> {
         loop {
-            match bot.turn(step, Instant::now()) {
+            match bot.turn(step, Instant::now()).await {
                 Turn::Go => return Ok(()),
                 Turn::Wait(wait) if wait <= WAIT_HERE_MAX => tokio::time::sleep(wait).await,
                 Turn::Wait(wait) => {

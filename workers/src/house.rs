@@ -11,6 +11,7 @@ use sallyport_kit::{
 };
 use sallyport_postgres::Pool;
 use sallyport_queue::{DeadLetters, Inspector, MessageId, StoreError};
+use sallyport_redis::Redis;
 use sallyport_telemetry::Health;
 
 use crate::bots::Bot;
@@ -34,6 +35,8 @@ pub struct HouseKeeper {
     pub teller: StoryTeller,
     /// For asking whether Postgres answers.
     pub pool: Pool,
+    /// Redis, if one is configured.
+    pub redis: Option<Redis>,
     /// The models, if any are configured.
     pub models: sallyport_ai::Models,
     /// Who this process is and since when.

@@ -14,6 +14,7 @@ use sallyport_postgres::{PoolError, Pools};
 use sallyport_queue::Queue;
 use sallyport_queue::membership::Membership;
 use sallyport_recorder::Recorder;
+use sallyport_redis::Redis;
 use sallyport_telemetry::Health;
 use sallyport_telemetry::trace::{KeepPolicy, SpanSink};
 use thiserror::Error;
@@ -44,6 +45,8 @@ const LAST_TASKS: Duration = Duration::from_secs(2);
 pub struct Parts {
     /// Connections.
     pub pools: Pools,
+    /// Redis, if one is configured: what bots may send in bulk is shared through it.
+    pub redis: Option<Redis>,
     /// The queue.
     pub queue: Queue,
     /// Which partitions are ours.
@@ -95,7 +98,12 @@ impl Workers {
         parts: Parts,
         stop: CancellationToken,
     ) -> Result<WorkersHandle, StartError> {
-        let bots = Bots::set_up(&settings.bots, &parts.apps, &parts.health)?;
+        let bots = Bots::set_up(
+            &settings.bots,
+            &parts.apps,
+            &parts.health,
+            parts.redis.clone(),
+        )?;
         let tasks = TaskTracker::new();
         let shared = Arc::new(shared(settings, &parts, &tasks)?);
         let handlers = handlers(settings, &parts, &bots, &shared)?;
@@ -180,6 +188,7 @@ fn shared(settings: &Settings, parts: &Parts, tasks: &TaskTracker) -> Result<Sha
             dead_letters: parts.queue.dead_letters(),
             teller: StoryTeller::new(parts.queue.inspect(), parts.recorder.clone()),
             pool: parts.pools.read().clone(),
+            redis: parts.redis.clone(),
             models: parts.models.clone(),
             health: parts.health.clone(),
         },

@@ -116,6 +116,7 @@ async fn clear_defaults(client: &mut Client, oldest_kept: Date) -> Result<(), St
         "DELETE FROM attempts_default WHERE day < $1",
         "DELETE FROM endings_default WHERE day < $1",
         "DELETE FROM ambiguous WHERE at < $1::date",
+        "DELETE FROM live_news WHERE at < $1::date",
     ];
     for statement in sql {
         client

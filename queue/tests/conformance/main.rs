@@ -19,6 +19,7 @@ mod ground;
 mod house;
 mod lanes;
 mod ledger;
+mod live;
 mod look;
 mod schedules;
 mod settle;

@@ -58,7 +58,7 @@ impl Preview {
             to_group: self.to_group,
             bulk: false,
         };
-        if !matches!(self.bot.turn(step, Instant::now()), Turn::Go) {
+        if !matches!(self.bot.turn(step, Instant::now()).await, Turn::Go) {
             return false;
         }
         let parts = split(&format_growing(markdown), TEXT_UNITS_MAX);

@@ -2,12 +2,15 @@
 //!
 //! Telegram lets a chat take a short burst and then about one message a second, a group twenty a minute, and bulk
 //! sendings about thirty a second in total. Going faster earns a 429 that blocks everything, so the decision is made
-//! before the call. Pure: the clock is handed in, so properties can be tested over any sequence of times. It sends
+//! before the call. A chat's pace is kept here, since one worker says everything to it; what all workers of a bot send
+//! in bulk is one limit of the fleet ([`bulk`]). Pure: the clock is handed in, so properties can be tested over any sequence of times. It sends
 //! nothing and sleeps never; whoever asks and must wait puts the message back.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use sallyport_redis::Redis;
+use sallyport_security::{FleetLimiter, InvalidQuota, Policy, Quota, Scope, WhenAway};
 use serde::Deserialize;
 
 /// Messages that a chat takes at once before it wants one a second.
@@ -16,9 +19,11 @@ const CHAT_PER_SECOND: f64 = 1.0;
 /// Twenty in any minute to a group.
 const GROUP_MESSAGES: usize = 20;
 const GROUP_WINDOW: Duration = Duration::from_secs(60);
-/// The documented limit for notifying many people.
-const BULK_BURST: f64 = 30.0;
-const BULK_PER_SECOND: f64 = 30.0;
+/// The documented limit for notifying many people: thirty, refilled within a second.
+const BULK_BURST: u32 = 30;
+const BULK_WINDOW: Duration = Duration::from_secs(1);
+/// Bots that are remembered.
+const BOTS_MAX: usize = 1_000;
 /// Chats that are remembered. A bucket that is full again says nothing, so those are forgotten first.
 const CHATS_MAX: usize = 50_000;
 
@@ -58,7 +63,6 @@ pub enum Turn {
 pub struct Pacer {
     pacing: Pacing,
     chats: HashMap<i64, ChatPace>,
-    bulk: Bucket,
 }
 
 #[derive(Debug)]
@@ -76,14 +80,29 @@ impl Pacer {
         Self {
             pacing,
             chats: HashMap::new(),
-            bulk: Bucket::full(BULK_BURST, BULK_PER_SECOND),
         }
     }
 
     /// Asks for a turn and takes it if it is there.
     pub fn ask(&mut self, step: Step, now: Instant) -> Turn {
+        let wait = self.wait(step, now);
+        if wait > Duration::ZERO {
+            return Turn::Wait(wait);
+        }
+        if self.pacing == Pacing::Cloud
+            && let Some(chat) = self.chats.get_mut(&step.chat)
+        {
+            chat.messages.take();
+            if let Some(group) = &mut chat.group {
+                group.take(now);
+            }
+        }
+        Turn::Go
+    }
+
+    /// How long this chat has to wait for its turn; zero when it is its turn now.
+    pub fn wait(&mut self, step: Step, now: Instant) -> Duration {
         self.forget_idle(now);
-        let unlimited = self.pacing == Pacing::OwnServer;
         let chat = self
             .chats
             .entry(step.chat)
@@ -91,35 +110,14 @@ impl Pacer {
         let blocked = chat
             .blocked_until
             .map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
-        let bulk = step.bulk.then_some(&mut self.bulk);
-        if unlimited {
-            return if blocked > Duration::ZERO {
-                Turn::Wait(blocked)
-            } else {
-                Turn::Go
-            };
+        if self.pacing == Pacing::OwnServer {
+            return blocked;
         }
-        let mut buckets: Vec<&mut Bucket> = Vec::with_capacity(2);
-        buckets.push(&mut chat.messages);
-        buckets.extend(bulk);
         let group = chat
             .group
             .as_ref()
             .map_or(Duration::ZERO, |group| group.wait(now));
-        let wait = buckets
-            .iter_mut()
-            .map(|bucket| bucket.wait(now))
-            .fold(blocked.max(group), Duration::max);
-        if wait > Duration::ZERO {
-            return Turn::Wait(wait);
-        }
-        for bucket in buckets {
-            bucket.take();
-        }
-        if let Some(group) = &mut chat.group {
-            group.take(now);
-        }
-        Turn::Go
+        blocked.max(group).max(chat.messages.wait(now))
     }
 
     /// Telegram said to wait with this chat. An earlier, longer word stays.
@@ -137,6 +135,19 @@ impl Pacer {
             self.chats.retain(|_, chat| !chat.is_idle(now));
         }
     }
+}
+
+/// What a bot may send in bulk, over all its workers. While Redis is away each worker takes its share.
+///
+/// # Errors
+/// Never with these numbers; they are checked nevertheless.
+pub fn bulk(redis: Option<Redis>, now: Instant) -> Result<FleetLimiter, InvalidQuota> {
+    let policy = Policy {
+        quota: Quota::try_new(BULK_BURST, BULK_WINDOW)?,
+        scope: Scope::Shared,
+        when_away: WhenAway::Share,
+    };
+    Ok(FleetLimiter::new("bulk", policy, redis, BOTS_MAX, now))
 }
 
 impl ChatPace {

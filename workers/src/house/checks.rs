@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use sallyport_ai::Models;
 use sallyport_kit::{Check, CheckState, QueueGlance, StatusReport};
 use sallyport_queue::{KindSummary, Summary};
+use sallyport_redis::Redis;
 use sallyport_telemetry::Chain;
 
 use super::HouseKeeper;
@@ -24,23 +25,19 @@ const REVISION_MAX: usize = 7;
 
 /// Asks around.
 pub(super) async fn report(keeper: &HouseKeeper, bot: &Bot) -> StatusReport {
-    let (queue, postgres, model, telegram) = tokio::join!(
+    let (queue, postgres, redis, model, telegram) = tokio::join!(
         queue(keeper),
         postgres(keeper),
+        redis(keeper.redis.as_ref()),
         model(&keeper.models),
         telegram(bot)
     );
     let identity = keeper.health.identity();
-    let not_configured = |name: &str| Check {
-        name: name.to_owned(),
-        state: CheckState::NotConfigured,
-        pending: None,
-    };
     StatusReport {
         queue,
         checks: vec![
             vec![model, telegram],
-            vec![postgres, not_configured("Redis"), not_configured("Neo4j")],
+            vec![postgres, redis, not_configured("Neo4j")],
         ],
         version: identity.version.to_owned(),
         revision: identity.revision.chars().take(REVISION_MAX).collect(),
@@ -83,13 +80,32 @@ async fn postgres(keeper: &HouseKeeper) -> Check {
     check("Postgres", ask).await
 }
 
+/// Away is degraded and never down: everything goes on without it.
+async fn redis(redis: Option<&Redis>) -> Check {
+    let Some(redis) = redis else {
+        return not_configured("Redis");
+    };
+    let ask = async {
+        redis
+            .ping()
+            .await
+            .map_err(|error| Chain(&error).to_string())?;
+        Ok(None)
+    };
+    check("Redis", ask).await
+}
+
+fn not_configured(name: &str) -> Check {
+    Check {
+        name: name.to_owned(),
+        state: CheckState::NotConfigured,
+        pending: None,
+    }
+}
+
 async fn model(models: &Models) -> Check {
     let Some(client) = models.client() else {
-        return Check {
-            name: "Model".to_owned(),
-            state: CheckState::NotConfigured,
-            pending: None,
-        };
+        return not_configured("Model");
     };
     let ask = async {
         client

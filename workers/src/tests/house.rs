@@ -120,6 +120,7 @@ impl House {
         );
         let parts = Parts {
             pools,
+            redis: None,
             queue,
             membership: Arc::new(membership),
             pool: crate::pool::PoolSettings::default(),
