@@ -73,7 +73,7 @@ impl Listener {
                 Ok(Some(message)) => {
                     return message
                         .get_payload()
-                        .map_err(|error| RedisError::of(operation, error.into()));
+                        .map_err(|error| RedisError::of(operation, error));
                 }
                 Ok(None) => return Err(self.is_gone(operation)),
                 Err(_) => {

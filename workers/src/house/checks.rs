@@ -28,7 +28,8 @@ pub(super) async fn report(keeper: &HouseKeeper, bot: &Bot) -> StatusReport {
     let (queue, postgres, redis, model, telegram) = tokio::join!(
         queue(keeper),
         postgres(keeper),
-        redis(keeper.redis.as_ref()),
+        // On the heap: a call of Redis is a large future, and the checks stand side by side.
+        Box::pin(redis(keeper.redis.as_ref())),
         model(&keeper.models),
         telegram(bot)
     );
