@@ -37,6 +37,10 @@ fn main() -> ExitCode {
     {
         return commands::complain("a cryptography provider was installed before main");
     }
+    #[cfg(feature = "fail-points")]
+    if let Err(error) = places::arm_fail_points() {
+        return commands::complain(&error.to_string());
+    }
     let cli = Cli::parse();
     // Before any thread starts, because it takes variables out of the environment.
     let sockets = match Sockets::inherited() {

@@ -33,6 +33,17 @@ pub(crate) fn environment(places: &Places) -> anyhow::Result<Environment> {
         .with_dotenv(&generated))
 }
 
+/// Arms the points at which a test wants to stop this process, as `SALLYPORT_FAIL_POINTS` names them.
+#[cfg(feature = "fail-points")]
+pub(crate) fn arm_fail_points() -> Result<(), sallyport_telemetry::points::PlanError> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the points are armed before any setting is read"
+    )]
+    let plan = std::env::var("SALLYPORT_FAIL_POINTS").unwrap_or_default();
+    sallyport_telemetry::points::arm(&plan)
+}
+
 /// Whether a person reads our output.
 pub(crate) fn is_a_terminal() -> bool {
     std::io::stdout().is_terminal()

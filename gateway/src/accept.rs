@@ -58,12 +58,18 @@ pub(crate) async fn webhook(
     bot: &Bot,
     shelf: &dyn Shelf,
 ) -> Result<Answer, Refusal> {
+    #[cfg(feature = "fail-points")]
+    sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K0).await;
     let body = body::read(session, accepting.body_bytes_max, accepting.body_deadline).await?;
     let delivery = read(accepting.source, bot, &body)?;
+    #[cfg(feature = "fail-points")]
+    sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K1).await;
     let message = message(delivery, body, bot, exchange, shelf.name());
     // What was stored, and what had been stored before, is counted where it is stored.
     let stored = shelf.accept(message).await;
     let receipt = stored.map_err(|error| refused(&error))?;
+    #[cfg(feature = "fail-points")]
+    sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K3).await;
     exchange.repeats = receipt.duplicate.then_some(receipt.trace);
     Ok(answer(accepting.source))
 }

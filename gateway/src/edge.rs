@@ -203,6 +203,10 @@ impl ProxyHttp for Edge {
             // The sender is gone. Whatever is on disk stays there, and a repeat will be recognised.
             session.set_keepalive(None);
         }
+        #[cfg(feature = "fail-points")]
+        if exchange.source.is_some() {
+            sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K4).await;
+        }
         Ok(true)
     }
 

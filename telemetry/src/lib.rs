@@ -84,6 +84,8 @@ mod identity;
 pub mod logs;
 pub mod metrics;
 pub mod panics;
+#[cfg(feature = "fail-points")]
+pub mod points;
 pub mod probe;
 pub mod trace;
 

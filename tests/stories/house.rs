@@ -1,35 +1,17 @@
 //! A whole house for one story: its own database, its own ports, a playground that outlives the server, and the server as a process
 //! that can be killed. The little language of the stories is the methods of [`House`].
 
-use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+pub(crate) use crate::outfit::OWN_SERVER;
+use crate::outfit::{self, Doors, Outfit, WEBHOOK_SECRET, free_port, signal, tick};
+
 /// How long a story waits for something that should happen at once; generous, because two cores are shared with a compiler at times.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Where the stories' ports come from.
-const PORTS: std::ops::Range<u16> = 15_000..32_000;
-
-/// No pacing on either side: what a Bot API server of one's own allows.
-pub(crate) const OWN_SERVER: [(&str, &str); 2] = [
-    ("TELEGRAM_OPS_PACING", "own_server"),
-    ("SALLYPORT_PLAYGROUND_LIMITS", "own_server"),
-];
-
-/// The doors of one house.
-#[derive(Debug, Clone)]
-pub(crate) struct Doors {
-    pub(crate) http: u16,
-    pub(crate) tls: u16,
-    pub(crate) api: u16,
-    pub(crate) admin: u16,
-    pub(crate) playground: u16,
-}
 
 /// A running server with everything around it; all of it ends when this is dropped.
 pub(crate) struct House {
@@ -38,8 +20,7 @@ pub(crate) struct House {
     pub(crate) client: reqwest::Client,
     pub(crate) secret: String,
     pub(crate) ops_token: String,
-    home: tempfile::TempDir,
-    variables: Vec<(String, String)>,
+    outfit: Outfit,
     playground: Option<Child>,
     server: Option<Child>,
     workers: Vec<Child>,
@@ -61,56 +42,16 @@ impl House {
 
     /// Everything but the processes.
     pub(crate) async fn build(variables: &[(&str, &str)]) -> Self {
-        let home = home();
-        let doors = Doors {
-            http: free_port(),
-            tls: free_port(),
-            api: free_port(),
-            admin: free_port(),
-            playground: free_port(),
-        };
-        let secret = "story-webhook-secret".to_owned();
-        let ops_token = "story-ops-token".to_owned();
-        let database_url = create_database().await;
-        let address = |port: u16| format!("127.0.0.1:{port}");
-        let mut all = vec![
-            ("DATABASE_URL".to_owned(), database_url.clone()),
-            ("SALLYPORT_HTTP_LISTEN".to_owned(), address(doors.http)),
-            ("SALLYPORT_TLS_LISTEN".to_owned(), address(doors.tls)),
-            ("SALLYPORT_API_LISTEN".to_owned(), address(doors.api)),
-            ("SALLYPORT_ADMIN_LISTEN".to_owned(), address(doors.admin)),
-            (
-                "SALLYPORT_PLAYGROUND_LISTEN".to_owned(),
-                address(doors.playground),
-            ),
-            ("TELEGRAM_OPS_WEBHOOK_SECRET".to_owned(), secret.clone()),
-            ("OPS_TOKEN".to_owned(), ops_token.clone()),
-            (
-                "SALLYPORT_PLAYGROUND_WEBHOOK_PORTS".to_owned(),
-                "any".to_owned(),
-            ),
-            (
-                "TELEGRAM_OPS_API".to_owned(),
-                format!("http://{}", address(doors.playground)),
-            ),
-            (
-                "TELEGRAM_OPS_WEBHOOK_URL".to_owned(),
-                format!("https://{}/telegram/ops", address(doors.tls)),
-            ),
-        ];
-        all.extend(
-            variables
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        );
+        let server = test_server();
+        let database_url = outfit::create_database(&server).await;
+        let outfit = Outfit::new(&database_url, variables);
         Self {
-            doors,
+            doors: outfit.doors.clone(),
             database_url,
             client: reqwest::Client::new(),
-            secret,
-            ops_token,
-            home,
-            variables: all,
+            secret: WEBHOOK_SECRET.to_owned(),
+            ops_token: outfit.ops_token.clone(),
+            outfit,
             playground: None,
             server: None,
             workers: Vec::new(),
@@ -155,7 +96,7 @@ impl House {
                 .env("SALLYPORT_API_LISTEN", format!("127.0.0.1:{api}"))
                 .env("SALLYPORT_ADMIN_LISTEN", format!("127.0.0.1:{admin}"));
             self.workers
-                .push(self.start(command, &format!("worker-{number}")));
+                .push(self.outfit.start(command, &format!("worker-{number}")));
             let door = format!("http://127.0.0.1:{admin}/health/ready");
             self.wait_until("the worker is ready", || async {
                 self.answers(&door).await
@@ -331,7 +272,7 @@ impl House {
 
     /// A connection to the house's database, for stories that look at what is on disk.
     pub(crate) async fn database(&self) -> tokio_postgres::Client {
-        connect(&self.database_url).await
+        outfit::connect(&self.database_url).await
     }
 
     /// The one bounded wait of the stories: looks every few milliseconds, gives up after [`PATIENCE`].
@@ -353,20 +294,19 @@ impl House {
 
     /// The end of a process's output.
     pub(crate) fn log(&self, name: &str) -> String {
-        let text = std::fs::read_to_string(self.home.path().join(format!("{name}.log")))
-            .unwrap_or_default();
+        let text = self.whole_log(name);
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(60)..].join("\n")
     }
 
     /// Everything a process has printed.
     pub(crate) fn whole_log(&self, name: &str) -> String {
-        std::fs::read_to_string(self.home.path().join(format!("{name}.log"))).unwrap_or_default()
+        self.outfit.whole_log(name)
     }
 
     /// The folder that the server keeps its secrets and certificates in.
     pub(crate) fn data(&self) -> PathBuf {
-        self.home.path().to_owned()
+        self.outfit.folder()
     }
 
     /// Runs a subcommand to its end, with this house's settings.
@@ -375,33 +315,11 @@ impl House {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sallyport"));
-        command.arg("--data").arg(self.home.path()).args(arguments);
-        command.env_clear().envs(self.variables.iter().cloned());
-        if let Ok(path) = std::env::var("PATH") {
-            command.env("PATH", path);
-        }
-        command
+        self.outfit.command(arguments)
     }
 
     fn spawn(&self, arguments: &[&str], name: &str) -> Child {
-        self.start(self.command(arguments), name)
-    }
-
-    fn start(&self, mut command: Command, name: &str) -> Child {
-        let log = self.home.path().join(format!("{name}.log"));
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(log)
-            .unwrap();
-        let errors = log.try_clone().unwrap();
-        command
-            .stdin(Stdio::null())
-            .stdout(log)
-            .stderr(errors)
-            .spawn()
-            .unwrap()
+        self.outfit.start(self.command(arguments), name)
     }
 
     async fn answers(&self, url: &str) -> bool {
@@ -425,6 +343,7 @@ impl Drop for House {
     }
 }
 
+<<<<<<< HEAD
 /// One look's distance from the next.
 async fn tick() {
     tokio::time::sleep(Duration::from_millis(15)).await;
@@ -489,4 +408,10 @@ async fn connect(url: &str) -> tokio_postgres::Client {
     )]
     tokio::spawn(async move { drop(connection.await) });
     client
+=======
+/// The server that tests may use.
+fn test_server() -> String {
+    std::env::var("SALLYPORT_TEST_DATABASE_URL")
+        .expect("SALLYPORT_TEST_DATABASE_URL names a Postgres for tests; `make test` starts one and sets it")
+>>>>>>> 19bb1bb (telemetry, queue, edge, workers: kill points K0 to K10 for tests; stories: the outfit of a house is shared)
 }

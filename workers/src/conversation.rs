@@ -96,6 +96,10 @@ impl Conversation {
             run,
             incoming.chat.kind,
         ));
+        #[cfg(feature = "fail-points")]
+        sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K6).await;
+        #[cfg(feature = "fail-points")]
+        sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K10).await;
         let ended = bot
             .app
             .handle(incoming.clone(), Arc::clone(&services) as Arc<_>)

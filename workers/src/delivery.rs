@@ -25,6 +25,8 @@ use crate::pool::{Handled, Handler, KindPolicy, Run};
 mod ambiguous;
 pub mod outbound;
 pub mod pacing;
+#[cfg(feature = "fail-points")]
+mod planted;
 mod remedy;
 mod screen;
 mod sent;
@@ -89,7 +91,10 @@ impl Delivery {
         }
         let parts = parts_of(&outbound.text);
         let mut screen = Screen::new(self, bot, message, outbound);
-        match screen.show(&parts).await {
+        let shown = screen.show(&parts).await;
+        #[cfg(feature = "fail-points")]
+        sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K8).await;
+        match shown {
             Ok(()) => Handled::done(),
             Err(obstacle) => self.ended_by(bot, message, &screen, obstacle).await,
         }
@@ -181,6 +186,10 @@ impl Handler for Delivery {
             Ok(outbound) => outbound,
             Err(error) => return Handled::retry(ErrorNote::new("schema", error.to_string())),
         };
+        #[cfg(feature = "fail-points")]
+        if let Some(handled) = self.planted(&message, &outbound).await {
+            return handled;
+        }
         match self.bots.get(&message.bot) {
             Some(bot) => self.deliver(bot, &message, outbound).await,
             // Another process of the fleet, or the next deployment, may know it.

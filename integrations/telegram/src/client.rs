@@ -21,6 +21,8 @@ use crate::Settings;
 use crate::error::{CallError, Refusal};
 
 mod observed;
+#[cfg(feature = "fail-points")]
+mod points;
 mod updates;
 mod words;
 
@@ -125,8 +127,10 @@ impl BotApi {
         method: &'static str,
         request: reqwest::RequestBuilder,
     ) -> Result<T, CallError> {
-        let mut answer = request
-            .send()
+        let answering = request.send();
+        #[cfg(feature = "fail-points")]
+        let answering = points::in_a_send(method, answering);
+        let mut answer = answering
             .await
             .map_err(|source| unanswered(method, source))?;
         let status = answer.status().as_u16();

@@ -208,10 +208,14 @@ impl Writer {
             .await
             .map_err(failed())?;
         let began = Instant::now();
-        let rows = connection
-            .query(&statement, &batch.parameters())
-            .await
-            .map_err(failed())?;
+        let parameters = batch.parameters();
+        let storing = connection.query(&statement, &parameters);
+        #[cfg(feature = "fail-points")]
+        let storing = sallyport_telemetry::points::reach_during(
+            sallyport_telemetry::points::Point::K2,
+            storing,
+        );
+        let rows = storing.await.map_err(failed())?;
         self.events.committed(began.elapsed());
 
         let stored: HashMap<i64, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();

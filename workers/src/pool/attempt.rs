@@ -44,6 +44,8 @@ pub(super) async fn attempt(
     kind: Arc<Kind>,
     cancelled: CancellationToken,
 ) -> Finished {
+    #[cfg(feature = "fail-points")]
+    sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K5).await;
     let started = Instant::now();
     let started_at = Timestamp::now();
     let attempt = message.attempts.saturating_add(1);

@@ -114,6 +114,8 @@ async fn settle_together(house: Arc<House>, batch: Vec<Pending>) -> Report {
         .unzip();
     let (sent_at, sent) = (Timestamp::now(), Instant::now());
     let answers = insist(&house, &mut settlements).await;
+    #[cfg(feature = "fail-points")]
+    sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K9).await;
     let time = SettleTime {
         sent_at,
         took: sent.elapsed(),
@@ -181,6 +183,8 @@ async fn settle_alone(house: Arc<House>, pending: Pending, effects: Effects) -> 
     let (sent_at, sent) = (Timestamp::now(), Instant::now());
     match house.store.settle_with(&settlement, effects).await {
         Ok(settled) => {
+            #[cfg(feature = "fail-points")]
+            sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K9).await;
             let time = SettleTime {
                 sent_at,
                 took: sent.elapsed(),
