@@ -20,9 +20,6 @@ pub(crate) const OWN_SERVER: [(&str, &str); 2] = [
 /// The secret with which Telegram vouches for its webhooks.
 pub(crate) const WEBHOOK_SECRET: &str = "story-webhook-secret";
 
-/// The token that opens `/ops/…`.
-const OPS_TOKEN: &str = "story-ops-token";
-
 /// The doors of one house.
 #[derive(Debug, Clone)]
 pub(crate) struct Doors {
@@ -36,8 +33,8 @@ pub(crate) struct Doors {
 /// What the processes of one house share.
 pub(crate) struct Outfit {
     pub(crate) doors: Doors,
-    pub(crate) ops_token: String,
-    home: tempfile::TempDir,
+    /// The folder that the processes keep their secrets and certificates in, and their logs.
+    pub(crate) home: tempfile::TempDir,
     variables: Vec<(String, String)>,
 }
 
@@ -59,7 +56,6 @@ impl Outfit {
         );
         Self {
             doors,
-            ops_token: OPS_TOKEN.to_owned(),
             home: home(),
             variables: all,
         }
@@ -101,11 +97,6 @@ impl Outfit {
         std::fs::read_to_string(self.log_file(name)).unwrap_or_default()
     }
 
-    /// The folder that the processes keep their secrets and certificates in.
-    pub(crate) fn folder(&self) -> PathBuf {
-        self.home.path().to_owned()
-    }
-
     fn log_file(&self, name: &str) -> PathBuf {
         self.home.path().join(format!("{name}.log"))
     }
@@ -123,7 +114,6 @@ fn settings(doors: &Doors, database_url: &str) -> Vec<(String, String)> {
         ("SALLYPORT_ADMIN_LISTEN", address(doors.admin)),
         ("SALLYPORT_PLAYGROUND_LISTEN", address(doors.playground)),
         ("TELEGRAM_OPS_WEBHOOK_SECRET", WEBHOOK_SECRET.to_owned()),
-        ("OPS_TOKEN", OPS_TOKEN.to_owned()),
         ("SALLYPORT_PLAYGROUND_WEBHOOK_PORTS", "any".to_owned()),
         ("TELEGRAM_OPS_API", api),
         ("TELEGRAM_OPS_WEBHOOK_URL", webhook),

@@ -7,8 +7,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-pub(crate) use crate::outfit::OWN_SERVER;
-use crate::outfit::{self, Doors, Outfit, WEBHOOK_SECRET, free_port, signal, tick};
+#[path = "../house/outfit.rs"]
+mod outfit;
+
+pub(crate) use outfit::free_port;
+use outfit::{Doors, Outfit, WEBHOOK_SECRET, signal, tick};
+
+/// No pacing on either side: what a Bot API server of one's own allows.
+pub(crate) const OWN_SERVER: [(&str, &str); 2] = outfit::OWN_SERVER;
+
+/// The token that opens `/ops/…`, unless a story sets another.
+const OPS_TOKEN: &str = "story-ops-token";
 
 /// How long a story waits for something that should happen at once; generous, because two cores are shared with a compiler at times.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -44,13 +53,15 @@ impl House {
     pub(crate) async fn build(variables: &[(&str, &str)]) -> Self {
         let server = test_server();
         let database_url = outfit::create_database(&server).await;
-        let outfit = Outfit::new(&database_url, variables);
+        let mut settings = vec![("OPS_TOKEN", OPS_TOKEN)];
+        settings.extend_from_slice(variables);
+        let outfit = Outfit::new(&database_url, &settings);
         Self {
             doors: outfit.doors.clone(),
             database_url,
             client: reqwest::Client::new(),
             secret: WEBHOOK_SECRET.to_owned(),
-            ops_token: outfit.ops_token.clone(),
+            ops_token: OPS_TOKEN.to_owned(),
             outfit,
             playground: None,
             server: None,
@@ -112,7 +123,7 @@ impl House {
         let admin = free_port();
         let mut command = self.command(&["supervise", "workers"]);
         command.env("SALLYPORT_ADMIN_LISTEN", format!("127.0.0.1:{admin}"));
-        self.workers.push(self.start(command, "worker-0"));
+        self.workers.push(self.outfit.start(command, "worker-0"));
         let door = format!("http://127.0.0.1:{admin}/health/ready");
         self.wait_until("the worker is ready", || async {
             self.answers(&door).await
@@ -306,7 +317,7 @@ impl House {
 
     /// The folder that the server keeps its secrets and certificates in.
     pub(crate) fn data(&self) -> PathBuf {
-        self.outfit.folder()
+        self.outfit.home.path().to_owned()
     }
 
     /// Runs a subcommand to its end, with this house's settings.
@@ -343,75 +354,8 @@ impl Drop for House {
     }
 }
 
-<<<<<<< HEAD
-/// One look's distance from the next.
-async fn tick() {
-    tokio::time::sleep(Duration::from_millis(15)).await;
-}
-
-fn signal(process: &Child, name: &str) {
-    let status = Command::new("kill")
-        .arg(format!("-{name}"))
-        .arg(process.id().to_string())
-        .status()
-        .unwrap();
-    assert!(status.success());
-}
-
-/// Folders of the stories are kept together, so that a killed run's leftovers can be found.
-fn home() -> tempfile::TempDir {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix("story-");
-    match std::env::var_os("SALLYPORT_TEST_HOMES") {
-        Some(folder) => builder.tempdir_in(folder).unwrap(),
-        None => builder.tempdir().unwrap(),
-    }
-}
-
-/// A port that nobody listens on, given out once. Taken from below the range that the kernel gives to outgoing connections, or a
-/// connection of a neighbour's might sit on it by the time the server wants it.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    loop {
-        let offset = NEXT.fetch_add(1, Ordering::Relaxed);
-        let start = u16::try_from(std::process::id() % 200).unwrap() * 60;
-        let port = PORTS.start + (start + offset) % (PORTS.end - PORTS.start);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
-async fn create_database() -> String {
-    let server = std::env::var("SALLYPORT_TEST_DATABASE_URL")
-        .expect("SALLYPORT_TEST_DATABASE_URL names a Postgres for tests; `make test` starts one and sets it");
-    let name = format!(
-        "sallyport_story_{}",
-        u64::from(free_port()) * 100_000 + u64::from(rand::random::<u16>())
-    );
-    let admin = connect(&server).await;
-    admin
-        .batch_execute(&format!("create database {name}"))
-        .await
-        .unwrap();
-    let (base, _) = server.rsplit_once('/').expect("a URL with a database");
-    format!("{base}/{name}")
-}
-
-async fn connect(url: &str) -> tokio_postgres::Client {
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
-        .await
-        .unwrap();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the connection ends with its client, at the end of the story"
-    )]
-    tokio::spawn(async move { drop(connection.await) });
-    client
-=======
 /// The server that tests may use.
 fn test_server() -> String {
     std::env::var("SALLYPORT_TEST_DATABASE_URL")
         .expect("SALLYPORT_TEST_DATABASE_URL names a Postgres for tests; `make test` starts one and sets it")
->>>>>>> 19bb1bb (telemetry, queue, edge, workers: kill points K0 to K10 for tests; stories: the outfit of a house is shared)
 }

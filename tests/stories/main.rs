@@ -20,8 +20,6 @@ mod flood;
 mod house;
 mod kills;
 mod order;
-#[path = "../house/outfit.rs"]
-mod outfit;
 mod peers;
 mod restarts;
 mod traces;
