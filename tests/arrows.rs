@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate and the crates of ours that it may see.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("telemetry", &[]),
     ("config", &[]),
     ("kit", &[]),
@@ -20,6 +20,8 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("security", &["postgres", "redis", "telemetry"]),
     ("recorder", &["postgres", "telemetry"]),
     ("queue", &["postgres", "redis", "telemetry"]),
+    ("recovery", &["postgres", "security", "telemetry"]),
+    ("queue", &["postgres", "telemetry"]),
     ("sources", &["security"]),
     ("gateway", &["sources", "queue", "security", "telemetry"]),
     ("telegram", &["security", "telemetry"]),

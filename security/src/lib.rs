@@ -11,6 +11,8 @@ mod secret;
 
 mod compare;
 
+pub mod sealed;
+
 mod limiter;
 
 mod fleet_limiter;

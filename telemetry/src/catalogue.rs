@@ -148,6 +148,16 @@ catalogue! {
     OutboundAmbiguous: Counter, Count, "sallyport_outbound_ambiguous_total", [Provider, Policy],
         "Sends of which nobody knows whether they arrived.";
 
+    // What is kept for the worst day. Read from the folder of the backups.
+    BackupLastSuccess: Gauge, Seconds, "sallyport_backup_last_success_timestamp_seconds", [Kind],
+        "When the last backup, archived segment or passed drill was, as a Unix time; 0 when never.";
+    BackupBytes: Gauge, Bytes, "sallyport_backup_bytes", [Kind], "Size of the last backup, and of the archive of the log.";
+    BackupDuration: Gauge, Seconds, "sallyport_backup_duration_seconds", [Kind], "How long the last backup or drill took.";
+    RestoreDrillRpo: Gauge, Seconds, "sallyport_restore_drill_rpo_seconds", [],
+        "Age of the newest transaction that the last passed drill could restore.";
+    RestoreDrillRto: Gauge, Seconds, "sallyport_restore_drill_rto_seconds", [],
+        "Time from the start of the last passed drill's restore until the server was ready.";
+
     // The process and what it stands on.
     WorkerSlots: Gauge, Count, "sallyport_worker_slots", [State], "Places for handlers, busy and in total.";
     RuntimeSchedulingDelay: Histogram(Buckets::SHORT), Seconds, "sallyport_runtime_scheduling_delay_seconds", [],
