@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::{Timestamp, Zoned};
 
 /// One guarded door for bots, webhooks and AI, with a light on everything that passes.
 #[derive(Debug, Parser)]
@@ -55,6 +56,12 @@ pub(crate) enum Command {
     Status,
     /// Put a dead letter back into the queue
     Replay(ReplayArguments),
+    /// Back up the database, the settings and the secrets, and remove what is older than it has to be
+    Backup(BackupArguments),
+    /// Restore a moment into an empty folder; the workers of the restored house wait for `sallyport queue resume`
+    Restore(RestoreArguments),
+    /// Restore the newest backup beside everything else, question it, and say how much would be lost and how long it takes
+    Drill(DrillArguments),
     /// Version, revision and build
     Version,
 }
@@ -99,6 +106,66 @@ pub(crate) struct ReplayArguments {
     pub(crate) references: Vec<String>,
 }
 
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BackupArguments {
+    /// Receive the log of a server that archives nothing itself, until stopped
+    #[arg(long, conflicts_with = "list")]
+    pub(crate) follow: bool,
+
+    /// Show the backups that there are
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RestoreArguments {
+    /// The moment, as 2026-11-21T03:17:00Z or 2026-11-21T04:17:00[Europe/Berlin]
+    #[arg(long, value_name = "TIME", value_parser = moment, required_unless_present = "latest")]
+    pub(crate) to: Option<Timestamp>,
+
+    /// As far as the archive goes
+    #[arg(long, conflicts_with = "to")]
+    pub(crate) latest: bool,
+
+    /// Folder of the new cluster: empty, or not there [default: the private server's, below the data folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) into: Option<PathBuf>,
+
+    /// Folder of the backups, if the settings do not name it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Option<PathBuf>,
+
+    /// A certain backup; else the newest before the moment
+    #[arg(long, value_name = "ID")]
+    pub(crate) backup: Option<String>,
+
+    /// A certain line of history, to take an earlier restore back; else the newest
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) timeline: Option<u32>,
+
+    /// More of the log: `pg_wal` of the broken cluster, for what was not archived any more
+    #[arg(long, value_name = "DIR")]
+    pub(crate) wal: Option<PathBuf>,
+
+    /// Also unpack settings and secrets into this folder: empty, or not there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) settings: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DrillArguments {
+    /// Folder of the backups, if the settings do not name it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Option<PathBuf>,
+}
+
+/// Reads a moment. Without a zone it could be any of a day's, so that is refused.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    text.parse::<Timestamp>()
+        .or_else(|_| text.parse::<Zoned>().map(|zoned| zoned.timestamp()))
+        .map_err(|_| "give a date, a time and a zone, as 2026-11-21T03:17:00Z".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -115,5 +182,15 @@ mod tests {
         let cli = Cli::parse_from(["sallyport"]);
 
         assert!(cli.command.is_none());
+    }
+
+    #[test]
+    fn a_moment_needs_its_zone() {
+        let told = moment("2026-11-21T04:17:00+01:00").unwrap();
+
+        assert_eq!(moment("2026-11-21T03:17:00Z"), Ok(told));
+        assert_eq!(moment("2026-11-21T04:17:00[Europe/Berlin]"), Ok(told));
+        assert!(moment("2026-11-21T03:17:00").is_err());
+        assert!(moment("yesterday").is_err());
     }
 }

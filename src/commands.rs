@@ -1,10 +1,13 @@
 //! The subcommands, one file each, and how their outcome becomes the process's exit code.
 
+pub(crate) mod backup;
 pub(crate) mod check_config;
+pub(crate) mod drill;
 pub(crate) mod gateway;
 pub(crate) mod migrate;
 pub(crate) mod playground;
 pub(crate) mod replay;
+pub(crate) mod restore;
 pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod supervise;

@@ -3,6 +3,7 @@
 //! It composes the settings of all rooms, builds the clients, and hands the apps to the workers. It is the only place that reads the
 //! environment, installs signals and decides how the process ends; everything it does is named here and done elsewhere.
 
+mod backups;
 mod cli;
 mod commands;
 mod dev_certificates;
@@ -81,6 +82,9 @@ async fn dispatch(cli: Cli, sockets: &Sockets) -> ExitCode {
         Command::CheckConfig(arguments) => commands::check_config::run(places, &arguments).await,
         Command::Status => commands::status::run(places).await,
         Command::Replay(arguments) => commands::replay::run(places, &arguments).await,
+        Command::Backup(arguments) => Box::pin(commands::backup::run(places, &arguments)).await,
+        Command::Restore(arguments) => Box::pin(commands::restore::run(places, &arguments)).await,
+        Command::Drill(arguments) => Box::pin(commands::drill::run(places, &arguments)).await,
         Command::Version => commands::version::run(),
     };
     commands::exit_code(outcome)

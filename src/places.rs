@@ -19,6 +19,14 @@ pub(crate) fn settings(places: &Places) -> anyhow::Result<(Settings, Vec<Effecti
     loaded.map_err(|mistakes| Misconfigured(mistakes).into())
 }
 
+/// The same for who may have lost everything but a backup: where the database was is not needed to bring it back.
+pub(crate) fn settings_after_a_loss(places: &Places) -> anyhow::Result<Settings> {
+    let environment = environment(places)?.with_dotenv("DATABASE_URL=postgresql://localhost/lost");
+    let loaded = settings::load(places.config.as_deref(), environment);
+    let (settings, _) = loaded.map_err(Misconfigured)?;
+    Ok(settings)
+}
+
 /// The process's variables, then `.env` of the working directory, then the generated secrets: earlier ones win.
 pub(crate) fn environment(places: &Places) -> anyhow::Result<Environment> {
     #[expect(

@@ -57,6 +57,8 @@ pub(crate) struct Stores {
     pub(crate) queue: sallyport_queue::Settings,
     #[validate(nested)]
     pub(crate) membership: sallyport_queue::membership::Settings,
+    #[validate(nested)]
+    pub(crate) backup: sallyport_recovery::Settings,
 }
 
 /// The pool and the API behind the edge.

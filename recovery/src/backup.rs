@@ -257,7 +257,7 @@ async fn finish(parts: Parts<'_>, folder: &Path) -> Result<Manifest, Trouble> {
 fn prune(place: &Place, shelf: &Shelf, now: Timestamp) -> Result<(Vec<String>, usize), Trouble> {
     let mut good = Vec::new();
     let mut segment_bytes = 0;
-    for (id, manifest) in shelf.manifests()? {
+    for (id, manifest) in shelf.list()? {
         let Ok(manifest) = manifest else { continue };
         segment_bytes = manifest.server.segment_bytes;
         let first = Segment::at(manifest.server.timeline, manifest.start()?, segment_bytes);

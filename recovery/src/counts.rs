@@ -18,8 +18,8 @@ use crate::session::Session;
 const LOCK_WAIT: &str = "250ms";
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(500);
-/// Who beats and who leases what changes without anybody's messages, so their counts say nothing; spans are too many.
-const NOT_COUNTED: [&str; 4] = ["workers", "claims", "held_keys", "spans"];
+/// Who beats and who claims changes without anybody's messages, so their counts say nothing; spans are too many.
+const NOT_COUNTED: [&str; 5] = ["workers", "claims", "held_keys", "rates", "spans"];
 
 /// What was counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -91,6 +91,7 @@ pub(crate) async fn count(client: &Client) -> Result<BTreeMap<String, i64>, Trou
         .query(
             "SELECT relname::text, quote_ident(relname) FROM pg_class
              WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+               AND relpersistence = 'p'
              ORDER BY 1",
             &[],
         )

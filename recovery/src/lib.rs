@@ -43,4 +43,4 @@ pub use manifest::Manifest;
 pub use plan::{PlanError, Target};
 pub use restore::{Request, RestoreError, Restored, restore};
 pub use settings::{Place, Settings};
-pub use shelf::{Shelf, Standing};
+pub use shelf::{Named, Shelf, Standing};

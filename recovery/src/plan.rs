@@ -85,7 +85,7 @@ pub(crate) fn find(
     id: Option<&str>,
     timeline: Option<u32>,
 ) -> Result<Way, PlanError> {
-    let manifests = shelf.manifests()?;
+    let manifests = shelf.list()?;
     if manifests.is_empty() {
         return Err(PlanError::NoBackup {
             directory: shelf.base(),

@@ -28,9 +28,8 @@ impl Programs {
             if NEEDED.iter().all(|name| folder.join(name).exists())
                 && version(folder).await == Some(major)
             {
-                return Ok(Self {
-                    folder: folder.clone(),
-                });
+                let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+                return Ok(Self { folder });
             }
         }
         let looked: Vec<String> = candidates

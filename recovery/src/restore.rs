@@ -44,6 +44,19 @@ pub struct Request {
     pub settings_into: Option<PathBuf>,
 }
 
+impl Request {
+    /// The same with paths that hold in every working folder.
+    fn absolute(&self) -> Self {
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        Self {
+            into: absolute(&self.into),
+            more_log: self.more_log.as_ref().map(absolute),
+            settings_into: self.settings_into.as_ref().map(absolute),
+            ..self.clone()
+        }
+    }
+}
+
 /// What was restored.
 #[derive(Debug)]
 pub struct Restored {
@@ -107,6 +120,7 @@ impl From<Trouble> for RestoreError {
 /// See [`RestoreError`]. Before the first byte is written, everything on the way was compared with its checksum.
 pub async fn restore(place: &Place, request: &Request) -> Result<Restored, RestoreError> {
     let started = Instant::now();
+    let request = &request.absolute();
     is_free(&request.into)?;
     let shelf = Shelf::at(&place.settings.directory);
     let _lock = shelf.lock()?;
@@ -323,6 +337,13 @@ async fn make_wait(client: &Client) -> Result<u32, RestoreError> {
                  DELETE FROM workers;
                  INSERT INTO house (name, value) VALUES ('paused', 'true'), ('history', '{history}')
                  ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+                 DO $$ BEGIN
+                   IF to_regclass('public.pauses') IS NOT NULL THEN
+                     INSERT INTO pauses (kind, paused_by, reason)
+                     VALUES ('', 'sallyport restore', 'the database was restored: what was sent since may come back as unsent')
+                     ON CONFLICT (kind) DO NOTHING;
+                   END IF;
+                 END $$;
                  COMMIT;
                  CHECKPOINT;"
             ))

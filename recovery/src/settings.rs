@@ -27,7 +27,7 @@ pub struct Settings {
     /// Folder of the backups and of the archive of the log; empty switches backups off. Best on another disk or machine.
     pub directory: PathBuf,
     /// Login for backups: may replicate and read every table. Empty means the house's own.
-    pub database_url: Option<Secret>,
+    pub database_url: Secret,
     /// Folder with `pg_basebackup` and `postgres`; empty means that it is looked for in the usual places.
     pub programs: PathBuf,
     /// Password of the sealed settings; empty keeps no settings, and every backup says so.
@@ -58,7 +58,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             directory: PathBuf::new(),
-            database_url: None,
+            database_url: Secret::default(),
             programs: PathBuf::new(),
             password: Secret::default(),
             stream: false,
@@ -82,9 +82,9 @@ impl Settings {
     /// The login for backups, else `house`.
     #[must_use]
     pub fn url(&self, house: &DatabaseUrl) -> DatabaseUrl {
-        match &self.database_url {
-            Some(own) if !own.is_empty() => DatabaseUrl::new(own.expose()),
-            Some(_) | None => house.clone(),
+        match self.database_url.is_empty() {
+            true => house.clone(),
+            false => DatabaseUrl::new(self.database_url.expose()),
         }
     }
 

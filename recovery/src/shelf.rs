@@ -28,7 +28,7 @@ pub struct Shelf {
 }
 
 /// A backup's name, and its manifest or what is wrong with it.
-pub(crate) type Named = (String, Result<Manifest, Trouble>);
+pub type Named = (String, Result<Manifest, Trouble>);
 
 /// Held while somebody works in the folder; the kernel gives it back when its holder dies, however it dies.
 #[derive(Debug)]
@@ -61,7 +61,10 @@ impl Shelf {
     /// The shelf below `root`, whether or not anything is there yet.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        let root = root.into();
+        // Programs that work in other folders are told of it.
+        let root = std::path::absolute(&root).unwrap_or(root);
+        Self { root }
     }
 
     /// Where it is.
@@ -142,7 +145,10 @@ impl Shelf {
     }
 
     /// The manifests of all backups, oldest first. One that is damaged stands in its place as what is wrong with it.
-    pub(crate) fn manifests(&self) -> Result<Vec<Named>, Trouble> {
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn list(&self) -> Result<Vec<Named>, Trouble> {
         let ids = self.ids()?.into_iter();
         Ok(ids
             .map(|id| {
@@ -158,7 +164,7 @@ impl Shelf {
     /// The folder cannot be read.
     pub fn standing(&self) -> Result<Standing, Trouble> {
         let newest = self
-            .manifests()?
+            .list()?
             .into_iter()
             .rev()
             .find_map(|(_, manifest)| manifest.ok());

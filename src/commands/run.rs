@@ -13,6 +13,7 @@ use sallyport_workers::api::Stops;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::backups;
 use crate::cli::{Places, RunArguments};
 use crate::commands::{drained, gateway, migrate, say, workers};
 use crate::ground::{self, Ground};
@@ -63,6 +64,7 @@ pub(crate) async fn run(
     );
     instance.describe(&ready.place())?;
     announce(&ready)?;
+    backups::keep_to_the_schedule(&settings, places, &ground, stops.soft.child_token());
     sockets::tell_ready();
     let work = async {
         let pool = until_stopped(&settings, &ground, pool, kills, &stops.soft).await?;

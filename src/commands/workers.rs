@@ -16,6 +16,7 @@ use sallyport_workers::story::StoryTeller;
 use sallyport_workers::{Parts, Workers, WorkersHandle};
 use tokio_util::sync::CancellationToken;
 
+use crate::backups;
 use crate::cli::Places;
 use crate::commands::{drained, migrate};
 use crate::ground::{self, Ground};
@@ -36,6 +37,7 @@ pub(crate) async fn run(places: &Places, sockets: &Sockets) -> anyhow::Result<Ex
     let api = Stops::default();
     serve_api(&settings, &ground, sockets, api.clone()).await?;
     let workers = start(&settings, &ground, soft.child_token()).await?;
+    backups::keep_to_the_schedule(&settings, places, &ground, soft.child_token());
     sockets::tell_ready();
 
     let work = async {

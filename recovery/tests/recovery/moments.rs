@@ -39,6 +39,8 @@ async fn a_dropped_table_comes_back_as_it_was_one_moment_before() {
     assert_eq!(server.number(waits).await, 1);
     let leased = "select count(*) from leases where owner is not null";
     assert_eq!(server.number(leased).await, 0);
+    let paused = "select count(*) from pauses where kind = ''";
+    assert_eq!(server.number(paused).await, 1);
     let history = "select count(*) from house where name = 'history' and value like '%:2'";
     assert_eq!(server.number(history).await, 1);
 }
