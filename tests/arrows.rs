@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate and the crates of ours that it may see.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("telemetry", &[]),
     ("config", &[]),
     ("kit", &[]),
@@ -21,7 +21,6 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("recorder", &["postgres", "telemetry"]),
     ("queue", &["postgres", "redis", "telemetry"]),
     ("recovery", &["postgres", "security", "telemetry"]),
-    ("queue", &["postgres", "telemetry"]),
     ("sources", &["security"]),
     ("gateway", &["sources", "queue", "security", "telemetry"]),
     ("telegram", &["security", "telemetry"]),

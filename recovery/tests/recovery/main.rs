@@ -6,5 +6,6 @@ mod backups;
 mod damage;
 mod drills;
 mod moments;
+mod schedule;
 mod server;
 mod streams;
