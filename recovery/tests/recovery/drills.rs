@@ -19,7 +19,7 @@ async fn a_drill_proves_the_newest_backup_and_measures_it() {
     assert!(report.rpo_seconds > 0.0 && report.rpo_seconds < 60.0);
     assert!(report.rto_seconds > 0.0 && report.rto_seconds <= report.took_seconds);
     let kept = Shelf::at(server.shelf()).standing().unwrap().drill.unwrap();
-    assert_eq!(kept, report);
+    assert_eq!((kept.backup, kept.at), (report.backup, report.at));
     assert_eq!(server.number("select count(*) from messages").await, 50);
 }
 
