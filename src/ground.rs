@@ -275,14 +275,7 @@ async fn open_queue(
     if role == ProcessRole::Edge {
         return Ok(Queue::open_edge(stores, queue).await?);
     }
-    let queue = Queue::open(stores, queue).await?;
-    // Before anything is let in, so that on a new database no message meets its day's partition being attached.
-    queue
-        .janitor()
-        .sweep()
-        .await
-        .context("making the days of the log")?;
-    Ok(queue)
+    Ok(Queue::open(stores, queue).await?)
 }
 
 fn token_gate(token: Secret) -> Option<StatusToken> {

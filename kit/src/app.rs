@@ -7,8 +7,8 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use crate::{
-    Button, ChatKind, Command, Edit, Incoming, Language, Media, NewTask, QUESTIONS_LATE_AFTER,
-    Role, Scopes, Task, TaskCall, Text, Texts, What, away,
+    AtOnce, Button, ChatKind, Command, Edit, Incoming, Language, Media, NewTask,
+    QUESTIONS_LATE_AFTER, Role, Scopes, Task, TaskCall, Text, Texts, What, away,
     erased::{AnyButton, AnyCommand, AnyEdit, AnyMedia, AnyTask, AnyText, Packed},
     pace::Pacer,
     whole,
@@ -20,6 +20,7 @@ const AGAIN_SPEC: TaskSpec = TaskSpec {
     deadline: Duration::from_secs(30),
     attempts_max: 5,
     late_after: QUESTIONS_LATE_AFTER,
+    at_once: None,
 };
 
 /// Gathering reads one row and then does what a message does.
@@ -28,6 +29,7 @@ const GATHER_SPEC: TaskSpec = TaskSpec {
     deadline: Duration::from_secs(30),
     attempts_max: 5,
     late_after: QUESTIONS_LATE_AFTER,
+    at_once: None,
 };
 
 /// A step of an app's tables: applied once, in order, never changed after it shipped.
@@ -92,6 +94,8 @@ pub struct TaskSpec {
     pub attempts_max: u16,
     /// How late it may still run. The kit itself holds it to that: a person is asked before late work is dropped.
     pub late_after: Duration,
+    /// How many of them may run at the same time.
+    pub at_once: Option<AtOnce>,
 }
 
 impl App {

@@ -99,6 +99,12 @@ impl Context {
         self.services.support_code()
     }
 
+    /// Tells operators how far long work has come: so much of so much, if that is known, and a few words without anything
+    /// personal in them. Cheap: it may be called for every item of a long list. The person sees nothing of it.
+    pub fn progress(&self, done: u64, of: Option<u64>, note: &str) {
+        self.services.progress(done, of, note);
+    }
+
     // --- Words ---
 
     /// A text in the person's language.

@@ -93,6 +93,7 @@ impl<T: Task> AnyTask for Packed<T> {
             deadline: T::DEADLINE,
             attempts_max: T::ATTEMPTS_MAX,
             late_after: T::LATE_AFTER,
+            at_once: T::AT_ONCE,
         }
     }
 
@@ -101,7 +102,7 @@ impl<T: Task> AnyTask for Packed<T> {
         context: &'a Context,
         payload: Value,
     ) -> Result<BoxFuture<'a, Ended>, Failure> {
-        let payload = serde_json::from_value(payload)?;
+        let payload = serde_json::from_value(payload).map_err(unreadable)?;
         Ok(Box::pin(self.0.run(context, payload)))
     }
 }
@@ -178,4 +179,14 @@ impl Terms {
         rate: None,
         late_after: Duration::MAX,
     };
+}
+
+/// A task outlives deployments: its payload may come from a newer one, whose workers will read it. So it is tried again
+/// before it is given up.
+fn unreadable(error: serde_json::Error) -> Failure {
+    Failure::passing(
+        "schema",
+        "The task's payload has another shape than this version expects",
+    )
+    .caused_by(error)
 }

@@ -105,8 +105,8 @@ pub use services::{
 pub use tables::MIGRATIONS;
 pub use texts::{Arg, Args, Texts, TextsError};
 pub use trigger::{
-    Album, Button, COMMANDS_LATE_AFTER, Command, Edit, Ended, Media, QUESTIONS_LATE_AFTER, Task,
-    Text,
+    Album, AtOnce, Button, COMMANDS_LATE_AFTER, Command, Edit, Ended, Media, Per,
+    QUESTIONS_LATE_AFTER, Task, Text,
 };
 
 #[cfg(any(test, feature = "test-util"))]

@@ -36,6 +36,9 @@ pub trait Services: Send + Sync {
     /// The short form of this message's trace id, as people quote it: `K7QF-3M2X`.
     fn support_code(&self) -> String;
 
+    /// Says how far long work has come; see [`Context::progress`](crate::Context::progress). Nobody has to listen.
+    fn progress(&self, _done: u64, _of: Option<u64>, _note: &str) {}
+
     /// Collects a reply.
     fn say(&self, say: Say);
 

@@ -67,11 +67,62 @@ pub trait Task: Send + Sync + 'static {
     const ATTEMPTS_MAX: u16 = 5;
     /// How late it may still run.
     const LATE_AFTER: Duration = QUESTIONS_LATE_AFTER;
+    /// How many of these may run at the same time, across all workers; the others wait in order. No bound by default.
+    const AT_ONCE: Option<AtOnce> = None;
     /// What it needs to know: tiny, ids rather than contents.
     type Payload: Serialize + DeserializeOwned + Send + Sync + 'static;
 
     /// Does it.
     fn run(&self, context: &Context, payload: Self::Payload) -> impl Future<Output = Ended> + Send;
+}
+
+/// How many tasks of one kind may run at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AtOnce {
+    /// Whose tasks are counted together.
+    pub per: Per,
+    /// How many; 0 counts as 1.
+    pub max: u32,
+}
+
+/// Whose tasks are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Per {
+    /// Those of one person, in whichever chat.
+    Person,
+    /// Those of one tenant.
+    Tenant,
+    /// All of them.
+    House,
+}
+
+impl AtOnce {
+    /// At most so many for one person.
+    #[must_use]
+    pub const fn per_person(max: u32) -> Self {
+        Self {
+            per: Per::Person,
+            max,
+        }
+    }
+
+    /// At most so many for one tenant.
+    #[must_use]
+    pub const fn per_tenant(max: u32) -> Self {
+        Self {
+            per: Per::Tenant,
+            max,
+        }
+    }
+
+    /// At most so many altogether.
+    #[must_use]
+    pub const fn in_all(max: u32) -> Self {
+        Self {
+            per: Per::House,
+            max,
+        }
+    }
 }
 
 /// A press on a button. Pressing twice must be harmless.

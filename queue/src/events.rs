@@ -127,6 +127,13 @@ impl StoreEvents {
         );
     }
 
+    /// A message that waited was ended by an order.
+    pub(crate) fn cancelled_while_waiting(&self, kind: &str) {
+        self.completed
+            .of(&[kind, crate::settlement::Outcome::Cancelled.as_str()])
+            .increment();
+    }
+
     /// Partitions changed hands, and this is what their earlier owners had left.
     pub(crate) fn taken_over(&self, partitions: usize, taken: &TakenOver) {
         if !taken.interrupted.is_empty() {
@@ -273,4 +280,9 @@ pub(crate) fn resumed(pause: &Pause, by: &str) {
 /// A message is to be ended.
 pub(crate) fn cancel_ordered(id: MessageId, by: &str, reason: &str) {
     tracing::info!(name: "queue.cancel_ordered", { message.id = id.0, by, reason }, "A message is to be cancelled");
+}
+
+/// Waiting messages were ended by order.
+pub(crate) fn cancelled(messages: usize) {
+    tracing::info!(name: "queue.cancelled", messages, "Waiting messages were cancelled by order");
 }

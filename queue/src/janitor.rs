@@ -91,9 +91,9 @@ impl Janitor {
     }
 }
 
-/// Visits until `stop`.
+/// Visits until `stop`. The first visit was made when the queue was opened.
 pub(crate) async fn run(janitor: Janitor, every_ms: u64, stop: CancellationToken) {
-    let mut pace = Pace::new(every_ms, stop);
+    let mut pace = Pace::after_the_first(every_ms, stop);
     while pace.next().await {
         if let Err(error) = janitor.sweep().await {
             events::chore_failed("janitor", &error);

@@ -7,6 +7,7 @@
 //! It refuses to know what a message means: a kind is a word, a payload is bytes.
 
 pub mod calendar;
+mod limits;
 pub mod low_water;
 pub mod mailboxes;
 pub mod membership;
@@ -57,6 +58,7 @@ pub use inspector::{
 pub use intake::Intake;
 pub use janitor::{Janitor, Swept};
 pub use ledger::{Audited, Ledger};
+pub use limits::{Bound, Limit};
 pub use message::{
     ClaimId, ClaimRef, Claimed, ErrorNote, InvalidMessage, KIND_BYTES_MAX, Lane, MessageId,
     NewMessage, PayloadFormat, Priority, Receipt, TEXT_BYTES_MAX,
@@ -70,8 +72,8 @@ pub use settings::Settings;
 pub use settlement::{Effects, EffectsError, HoldChange, Outcome, Settled, Settlement, Verdict};
 pub use snapshots::SnapshotHolder;
 pub use store::{
-    Behind, BehindPage, ClaimRequest, HeldKey, InHand, Lanes, PartitionClaim, Promoted, Store,
-    Taken, TakenOver,
+    Behind, BehindPage, ClaimRequest, HeldKey, InHand, Lanes, PartitionClaim, ProgressNote,
+    Promoted, Room, RoomRequest, RoomsFound, Store, Taken, TakenOver,
 };
 pub use stores::Stores;
 pub use unique::{Unique, UniqueMode};

@@ -253,6 +253,23 @@ impl<M> Mailboxes<M> {
         was_left_out && !self.is_left_out(key)
     }
 
+    /// A message was ended from outside, by order: it is taken out if it waits here, and its key goes on if it waited for
+    /// it. One that runs stays; its own settlement will tell.
+    pub fn withdraw(&mut self, key: &Key, id: MessageId) -> Option<Entry<M>> {
+        let mailbox = self.boxes.get_mut(key)?;
+        if mailbox.busy == Some(id) {
+            return None;
+        }
+        let withdrawn = mailbox.withdraw(id);
+        if withdrawn.is_some() {
+            self.books.gave_back(mailbox);
+        }
+        self.stepped_over.remove(&id);
+        self.lift_if_head(key, id);
+        self.tidy(key);
+        withdrawn
+    }
+
     fn is_left_out(&self, key: &Key) -> bool {
         self.boxes.get(key).is_some_and(|mailbox| {
             mailbox.held.is_some() || (mailbox.behind.is_some() && !mailbox.looking)

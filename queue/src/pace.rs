@@ -19,6 +19,13 @@ impl Pace {
         Self { turns, stop }
     }
 
+    /// The same, but the first turn was taken by somebody else.
+    pub(crate) fn after_the_first(every_ms: u64, stop: CancellationToken) -> Self {
+        let mut pace = Self::new(every_ms, stop);
+        pace.turns.reset();
+        pace
+    }
+
     /// Waits for the next turn; false when there is none any more. Cancel safe.
     pub(crate) async fn next(&mut self) -> bool {
         let turn = self.turns.tick();

@@ -157,8 +157,11 @@ pub enum EffectsError {
     #[error("a statement of the effects failed")]
     Postgres(#[from] tokio_postgres::Error),
     /// The app refused.
-    #[error("the effects were refused: {0}")]
-    Refused(String),
+    #[error("the effects were refused")]
+    Refused {
+        /// What the app makes of it: another attempt or a dead letter, with the error's own kind.
+        verdict: Box<Verdict>,
+    },
 }
 
 /// State changes of an app, applied in the transaction that ends its message (law L6). No outside calls in it.

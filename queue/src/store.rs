@@ -6,7 +6,10 @@
 mod behind;
 mod claim;
 mod hold;
+mod obey;
+mod progress;
 mod promote;
+mod room;
 mod settle;
 mod settle_with;
 mod take_over;
@@ -27,6 +30,9 @@ use crate::partition::{Key, Partition, PartitionSet, Token};
 use crate::wake::Bell;
 
 use self::claim::OpenClaims;
+
+pub use self::progress::ProgressNote;
+pub use self::room::{Room, RoomRequest, RoomsFound};
 
 /// What to claim: messages that are not in hand.
 #[derive(Debug, Clone, Default)]

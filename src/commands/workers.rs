@@ -66,13 +66,6 @@ pub(crate) async fn start(
     let membership = Membership::join(&ground.pools, &settings.stores.membership, me)
         .await
         .context("joining the workers")?;
-    let mut pool = settings.workers.pool.clone();
-    pool.paused = pool.paused
-        || ground
-            .queue
-            .paused()
-            .await
-            .context("asking whether to wait")?;
     let apps = migrate::apps(settings)?
         .into_iter()
         .map(|app| (app.name().to_owned(), Arc::new(app)));
@@ -81,7 +74,7 @@ pub(crate) async fn start(
         redis: ground.redis.clone(),
         queue: ground.queue.clone(),
         membership: Arc::new(membership),
-        pool,
+        pool: settings.workers.pool.clone(),
         recorder: ground.recorder.clone(),
         models: Models::new(settings.apps.model.clone()).context("setting up the model")?,
         apps: apps.collect::<HashMap<_, _>>(),

@@ -10,18 +10,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sallyport_kit::{
-    Chat, ChatKind, Failure, Incoming, Outcome, Person, PersonId, Press, RetryAdvice, Role,
-    TaskSpec, What,
+    AtOnce, Chat, ChatKind, Failure, Incoming, Outcome, Per, Person, PersonId, Press, RetryAdvice,
+    Role, TaskSpec, What,
 };
 use sallyport_queue::mailboxes::HeadPolicy;
-use sallyport_queue::{Claimed, ErrorNote, NewMessage, Verdict};
+use sallyport_queue::{Claimed, ErrorNote, Limit, NewMessage, Verdict};
 use sallyport_telemetry::{Chain, trace};
 
 use crate::bots::{Bot, Bots};
 use crate::buttons;
 use crate::channels::telegram::{self, Act, Heard, Meaning};
-use crate::pool::{Handled, Handler, KindPolicy, Run};
-use crate::services::{AttemptServices, Draft, Shared};
+use crate::pool::{Handled, Handler, KindPolicy, Limits, Run};
+use crate::services::{AttemptServices, Draft, Shared, TASK_VERSION};
 
 mod places;
 
@@ -51,6 +51,7 @@ impl Conversation {
     pub fn of_updates(bots: Bots, shared: Arc<Shared>, still_trying_after: Duration) -> Self {
         let policy = KindPolicy {
             head: HeadPolicy::Hold { at_most: HOLD },
+            newest_version: Some(sallyport_sources::telegram::KIND_VERSION),
             ..KindPolicy::default()
         };
         Self {
@@ -73,6 +74,8 @@ impl Conversation {
             deadline: task.deadline,
             attempts_max: task.attempts_max,
             head: HeadPolicy::Hold { at_most: HOLD },
+            newest_version: Some(TASK_VERSION),
+            limits: task.at_once.map(limits_of),
             ..KindPolicy::default()
         };
         Self {
@@ -322,6 +325,21 @@ impl Handler for Conversation {
     }
 }
 
+/// The group that a task is counted in, by its kind and whose it is.
+fn limits_of(at_once: AtOnce) -> Limits {
+    Limits::new(move |message| {
+        let whose = match at_once.per {
+            Per::Person => message.subject.as_deref().unwrap_or(message.key.as_str()),
+            Per::Tenant => message.tenant.as_str(),
+            Per::House => "",
+        };
+        vec![Limit::at_once(
+            format!("{}:{whose}", message.kind),
+            at_once.max,
+        )]
+    })
+}
+
 fn verdict_of(outcome: Outcome) -> Verdict {
     match outcome {
         Outcome::Done => Verdict::Done,
@@ -337,7 +355,7 @@ fn verdict_of(outcome: Outcome) -> Verdict {
 }
 
 /// The one place where a handler's failure becomes a verdict.
-fn verdict_of_failure(failure: &Failure) -> Verdict {
+pub(crate) fn verdict_of_failure(failure: &Failure) -> Verdict {
     let error = ErrorNote::new(failure.kind(), Chain(failure).to_string());
     match failure.retry() {
         RetryAdvice::Later => Verdict::Retry {

@@ -73,6 +73,7 @@ impl Delivery {
             // What is said next in a chat waits for what was to be said before it.
             head: HeadPolicy::Park,
             sends: true,
+            newest_version: Some(outbound::KIND_VERSION),
             ..KindPolicy::default()
         };
         Self {

@@ -15,6 +15,7 @@ mod handler;
 mod kinds;
 mod meters;
 mod partitions;
+mod run;
 mod settings;
 mod tale;
 mod verdict;
@@ -30,7 +31,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use driver::{Command, Driver, House};
-pub use handler::{Handled, Handler, Handlers, KindPolicy, KindTaken, Run};
+pub use handler::{Handled, Handler, Handlers, KindPolicy, KindTaken, Limits};
+pub use run::Run;
 pub use settings::PoolSettings;
 
 /// The pool's entrance.
@@ -60,11 +62,12 @@ impl Pool {
             meters: meters::Meters::new(settings.slots.get()),
             tale: tale::Teller::new(sinks, keep),
             settings: settings.clone(),
+            progress: Arc::default(),
             tasks: tasks.clone(),
             stop: stop.clone(),
         };
         let (commands, orders) = mpsc::channel(COMMANDS_MAX);
-        let driver = Driver::new(Arc::new(house), queue.wakeups(), orders);
+        let driver = Driver::new(Arc::new(house), queue.wakeups(), queue.orders(), orders);
         tasks.spawn(driver.run());
         tasks.close();
         PoolHandle {

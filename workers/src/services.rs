@@ -34,7 +34,7 @@ mod collected;
 
 use answering::StreamedAnswer;
 
-pub(crate) use collected::{Collected, Draft};
+pub(crate) use collected::{Collected, Draft, TASK_VERSION};
 
 /// Telegram forgets the typing sign after five seconds.
 const TYPING_EVERY: Duration = Duration::from_secs(4);
@@ -143,6 +143,10 @@ impl Services for AttemptServices {
 
     fn support_code(&self) -> String {
         self.message.trace.trace_id.support_code().to_string()
+    }
+
+    fn progress(&self, done: u64, of: Option<u64>, note: &str) {
+        self.run.progress(done, of, note);
     }
 
     fn say(&self, say: Say) {

@@ -87,6 +87,15 @@ impl<M> Mailbox<M> {
         Some(entry)
     }
 
+    /// Takes a message out that waits.
+    pub(super) fn withdraw(&mut self, id: MessageId) -> Option<Entry<M>> {
+        let place = self
+            .waiting
+            .binary_search_by_key(&id, |entry| entry.id)
+            .ok()?;
+        self.waiting.remove(place)
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.busy.is_none()
             && self.held.is_none()

@@ -95,7 +95,9 @@ async fn effects_that_refuse_leave_everything_as_it_was() {
             transaction
                 .execute("INSERT INTO notes VALUES ('half')", &[])
                 .await?;
-            Err(EffectsError::Refused("not today".to_owned()))
+            Err(EffectsError::Refused {
+                verdict: Box::new(Verdict::Ignored),
+            })
         }
         .boxed()
     });

@@ -28,6 +28,7 @@ create table waiting (
     priority    smallint not null,
     room        text not null,
     at_once     integer,
+    due_at      timestamptz not null,
     since       timestamptz not null default clock_timestamp()
 ) with (autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 create index waiting_room on waiting (room, message_id);

@@ -4,18 +4,23 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::FutureExt;
 use jiff::Timestamp;
 use sallyport_queue::{Claimed, ErrorNote, Verdict};
 use sallyport_telemetry::trace::{Span, SpanContext, SpanKind, SpanRecord, Trail};
-use tokio_util::sync::CancellationToken;
 
 use super::kinds::Kind;
+use super::run::RunCell;
 use super::verdict::{error_of, word};
 use super::{Handled, Run};
+
+/// How long a handler whose message was cancelled may take to end by itself: enough to put something away, too short to be
+/// waited for.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// An attempt that is over, ready to be settled.
 pub(super) struct Finished {
@@ -28,6 +33,40 @@ pub(super) struct Finished {
     pub(super) spans: Vec<SpanRecord>,
     /// The `process` span, under which the settlement is told.
     pub(super) process: Option<SpanContext>,
+    /// The attempt itself; `None` when the message was ended without one.
+    pub(super) cell: Option<Arc<RunCell>>,
+}
+
+impl Finished {
+    /// The end of a message that is not even started.
+    pub(super) fn unstarted(message: Arc<Claimed>, kind: Arc<Kind>, handled: Handled) -> Self {
+        Self {
+            attempt: message.attempts.saturating_add(1),
+            message,
+            kind,
+            started_at: Timestamp::now(),
+            took: Duration::ZERO,
+            ending: Ending::Handled(handled),
+            spans: Vec::new(),
+            process: None,
+            cell: None,
+        }
+    }
+
+    /// The end of an attempt that will not come back by itself.
+    pub(super) fn given_up(cell: &Arc<RunCell>, error: ErrorNote) -> Self {
+        Self {
+            attempt: cell.attempt,
+            message: Arc::clone(&cell.message),
+            kind: Arc::clone(&cell.kind),
+            started_at: cell.started_at,
+            took: cell.started.elapsed(),
+            ending: Ending::Handled(Handled::from(Verdict::Dead { error })),
+            spans: Vec::new(),
+            process: None,
+            cell: Some(Arc::clone(cell)),
+        }
+    }
 }
 
 /// How an attempt ended.
@@ -38,37 +77,26 @@ pub(super) enum Ending {
     CutOff,
 }
 
-/// Runs one attempt to its end. Cancel safe through `cancelled` only: dropping it loses the message until a takeover.
-pub(super) async fn attempt(
-    message: Arc<Claimed>,
-    kind: Arc<Kind>,
-    cancelled: CancellationToken,
-) -> Finished {
+/// Runs one attempt to its end. Cancel safe through its cancellation only: dropping it loses the message until a takeover.
+pub(super) async fn attempt(cell: Arc<RunCell>) -> Finished {
     #[cfg(feature = "fail-points")]
     sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K5).await;
-    let started = Instant::now();
-    let started_at = Timestamp::now();
-    let attempt = message.attempts.saturating_add(1);
+    let (message, kind) = (Arc::clone(&cell.message), Arc::clone(&cell.kind));
     let trail = Trail::continuing(message.trace);
-    let mut span = open_span(&trail, &message, &kind, attempt);
+    let mut span = open_span(&trail, &message, &kind, cell.attempt);
     let process = span.context();
-    let run = Run {
-        attempt,
-        attempts_max: kind.policy().attempts_max,
-        deadline: started + kind.policy().deadline,
-        cancelled,
-    };
-    let ending = span.within(contain(&message, &kind, run, started_at)).await;
+    let ending = span.within(contain(&cell)).await;
     close_span(span, &ending);
     Finished {
         message,
         kind,
-        attempt,
-        started_at,
-        took: started.elapsed(),
+        attempt: cell.attempt,
+        started_at: cell.started_at,
+        took: cell.started.elapsed(),
         ending,
         spans: trail.finish(),
         process,
+        cell: Some(cell),
     }
 }
 
@@ -99,10 +127,10 @@ fn close_span(mut span: Span, ending: &Ending) {
 }
 
 /// What is not handed to its handler at all: a message that is too late, or one whose attempts were all used up by
-/// crashes (it may be the cause of them).
-fn refusal(message: &Claimed, kind: &Kind, attempt: u16, now: Timestamp) -> Option<Handled> {
+/// crashes (it may be the cause of them). Attempts that older workers spent on a message they could not read leave one.
+pub(super) fn refusal(message: &Claimed, kind: &Kind, now: Timestamp) -> Option<Handled> {
     let policy = kind.policy();
-    if attempt > policy.attempts_max {
+    if message.interrupted && message.attempts >= policy.attempts_max {
         let error = ErrorNote::new("interrupted", "Every attempt was cut off before it ended");
         return Some(Handled::from(Verdict::Dead { error }));
     }
@@ -119,27 +147,49 @@ fn refusal(message: &Claimed, kind: &Kind, attempt: u16, now: Timestamp) -> Opti
 }
 
 /// Runs the handler within its bounds: the deadline, the cancellation, and the wall around its panics.
-async fn contain(message: &Arc<Claimed>, kind: &Kind, run: Run, now: Timestamp) -> Ending {
-    let (deadline, cancelled) = (run.deadline, run.cancelled.clone());
-    let work = async {
-        match refusal(message, kind, run.attempt, now) {
-            Some(handled) => handled,
-            None => kind.handler.handle(Arc::clone(message), run).await,
-        }
-    };
+async fn contain(cell: &Arc<RunCell>) -> Ending {
+    let run = Run::of(cell);
+    let cancelled = run.cancelled.clone();
+    let work = AssertUnwindSafe(cell.kind.handler.handle(Arc::clone(&cell.message), run));
+    let mut work = pin!(tokio::time::timeout_at(
+        cell.deadline.into(),
+        work.catch_unwind()
+    ));
     tokio::select! {
         biased;
-        outcome = tokio::time::timeout_at(deadline.into(), AssertUnwindSafe(work).catch_unwind()) => {
-            Ending::Handled(match outcome {
-                Ok(Ok(handled)) => handled,
-                Ok(Err(panic)) => Handled::retry(panic_note(panic.as_ref())),
-                Err(_elapsed) => Handled::retry(ErrorNote::new(
-                    "deadline",
-                    format!("The handler did not end within {} ms", kind.policy().deadline.as_millis()),
-                )),
-            })
-        }
-        () = cancelled.cancelled() => Ending::CutOff,
+        outcome = &mut work => return Ending::Handled(came_to(outcome, &cell.kind)),
+        () = cancelled.cancelled() => {}
+    }
+    let Some(order) = cell.order() else {
+        return Ending::CutOff;
+    };
+    // Whoever was done before it heard of the order has done it; everything else is not tried again.
+    match tokio::time::timeout(GRACE, &mut work).await {
+        Ok(Ok(Ok(handled))) if is_success(&handled.verdict) => Ending::Handled(handled),
+        Ok(_) | Err(_) => Ending::Handled(Handled::from(Verdict::Cancelled {
+            reason: order.to_owned(),
+        })),
+    }
+}
+
+fn is_success(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Done | Verdict::Ignored)
+}
+
+fn came_to(
+    outcome: Result<Result<Handled, Box<dyn Any + Send>>, tokio::time::error::Elapsed>,
+    kind: &Kind,
+) -> Handled {
+    match outcome {
+        Ok(Ok(handled)) => handled,
+        Ok(Err(panic)) => Handled::retry(panic_note(panic.as_ref())),
+        Err(_elapsed) => Handled::retry(ErrorNote::new(
+            "deadline",
+            format!(
+                "The handler did not end within {} ms",
+                kind.policy().deadline.as_millis()
+            ),
+        )),
     }
 }
 

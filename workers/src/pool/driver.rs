@@ -3,13 +3,16 @@
 //! Each turn takes in what was reported, then starts what may start: handlers, settlements, a claim, a handover. It
 //! never waits for the database; whatever talks to it is a task that reports back.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use sallyport_queue::mailboxes::Mailboxes;
 use sallyport_queue::membership::{Holdings, Membership};
-use sallyport_queue::{ClaimRef, Claimed, Effects, PartitionSet, Promoted, Store, Wakeups};
+use sallyport_queue::{
+    ClaimRef, Claimed, Effects, MessageId, OrdersWatch, PartitionSet, Promoted, Store, Wakeups,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,11 +27,15 @@ use super::tale::Teller;
 mod claiming;
 mod hands;
 mod moving;
+mod room;
 mod running;
 mod settling;
+mod steering;
 
 use claiming::Claiming;
+use room::Rooms;
 use settling::{Batch, Pending};
+use steering::{Out, Steering};
 
 /// What a drain may take beyond its deadline, to settle and release.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -47,6 +54,8 @@ pub(super) struct House {
     pub(super) meters: Meters,
     pub(super) tale: Teller,
     pub(super) settings: PoolSettings,
+    /// Some attempt said something about its progress.
+    pub(super) progress: Arc<AtomicBool>,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
 }
@@ -71,6 +80,13 @@ enum Report {
     EffectsFailed(Box<Finished>),
     TakenOver(moving::Arrival),
     Released,
+    Obeyed(steering::Obeyed),
+    Noted,
+    Room(room::Answered),
+    RoomLeft,
+    SetAside(room::SetAside),
+    Resumed(Vec<MessageId>),
+    Called,
 }
 
 /// The pool's books.
@@ -87,6 +103,10 @@ pub(super) struct Driver {
     effects: usize,
     /// Attempts that run.
     running: usize,
+    /// Messages that were handed out by the mailboxes and are not settled yet.
+    out: HashMap<MessageId, Out>,
+    steering: Steering,
+    room: Rooms,
     /// Messages to be given back uncounted.
     give_back: Vec<ClaimRef>,
     /// Messages to be put behind: their keys cannot go on with them now.
@@ -108,6 +128,7 @@ impl Driver {
     pub(super) fn new(
         house: Arc<House>,
         wakeups: Wakeups,
+        standing: OrdersWatch,
         orders: mpsc::Receiver<Command>,
     ) -> Self {
         let settings = &house.settings;
@@ -124,6 +145,9 @@ impl Driver {
             batches: 0,
             effects: 0,
             running: 0,
+            out: HashMap::new(),
+            steering: Steering::new(standing, Instant::now()),
+            room: Rooms::default(),
             give_back: Vec::new(),
             put_behind: Vec::new(),
             releasing: 0,
@@ -153,7 +177,8 @@ impl Driver {
                 }
                 Some(report) = self.reports_in.recv() => self.hear(report),
                 Ok(()) = self.holdings.changed() => self.compare_holdings(),
-                woken = self.wakeups.next() => self.claiming.woken(woken),
+                woken = self.wakeups.next() => self.wake(woken),
+                () = self.steering.changed() => self.hear_orders(),
                 Some(order) = self.orders.recv() => self.obey(order),
                 () = tokio::time::sleep_until(timer.into()) => {}
                 () = self.house.stop.cancelled() => return,
@@ -180,6 +205,20 @@ impl Driver {
             }
             Report::TakenOver(arrival) => self.take_arrival(arrival),
             Report::Released => self.releasing -= 1,
+            Report::Obeyed(obeyed) => self.take_obeyed(obeyed),
+            Report::Noted => self.take_noted(),
+            Report::Room(answered) => self.take_answered(answered),
+            Report::RoomLeft => self.take_left(),
+            Report::SetAside(done) => self.take_set_aside(done),
+            Report::Resumed(resumed) => self.take_resumed(resumed),
+            Report::Called => self.take_called(),
+        }
+    }
+
+    fn wake(&mut self, partitions: PartitionSet) {
+        self.claiming.woken(partitions);
+        if self.room.is_awaited() {
+            self.claiming.due_in(Duration::ZERO, Instant::now());
         }
     }
 
@@ -205,11 +244,14 @@ impl Driver {
         self.partitions.cancel_overdue(now);
         if self.house.membership.may_work(now) {
             self.settle();
-            if !self.paused && self.draining.is_none() {
+            self.leave_rooms();
+            if !self.paused && !self.steering.everything_waits() && self.draining.is_none() {
                 self.start_handlers();
+                self.see_to_room();
                 self.claim(now);
                 self.promote(now);
             }
+            self.steer(now);
         }
         self.hand_over();
         self.house.meters.slots_busy(self.running);
@@ -235,6 +277,8 @@ impl Driver {
             && self.running + self.batches + self.effects + self.releasing + self.arriving == 0
             && self.pending.is_empty()
             && self.with_effects.is_empty()
+            && !self.room.is_busy()
+            && !self.steering.is_busy()
             && !self.claiming.is_busy()
     }
 

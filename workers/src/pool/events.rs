@@ -1,6 +1,8 @@
 //! What happens to the pool as a whole, as log lines. What happens to a message is measured by `meters` and told by `tale`;
 //! failed claims, settlements and takeovers are told by the store, where they fail.
 
+use std::time::Duration;
+
 use sallyport_queue::{MessageId, StoreError};
 use sallyport_telemetry::Chain;
 
@@ -42,4 +44,24 @@ pub(super) fn last_words_lost(message: MessageId, panic: &str) {
 
 pub(super) fn drain_given_up() {
     tracing::warn!(name: "pool.drain_given_up", "The pool did not end in time and was cut off");
+}
+
+pub(super) fn obey_failed(error: &StoreError) {
+    tracing::warn!(name: "pool.obey_failed", { error = %Chain(error) }, "Cancellations could not be carried out yet");
+}
+
+pub(super) fn progress_lost(error: &StoreError) {
+    tracing::debug!(name: "pool.progress_lost", { error = %Chain(error) }, "Progress could not be written down");
+}
+
+pub(super) fn room_failed(error: &StoreError) {
+    tracing::warn!(name: "pool.room_failed", { error = %Chain(error) }, "Room for limited messages could not be shared out yet");
+}
+
+pub(super) fn handler_stuck(message: MessageId, kind: &str, running: Duration) {
+    tracing::error!(
+        name: "pool.handler_stuck",
+        { message.id = %message, kind, duration_s = running.as_secs_f64() },
+        "A handler blocks its thread past its deadline; its message was given up, and the thread is lost until a restart"
+    );
 }

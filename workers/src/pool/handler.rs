@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sallyport_queue::mailboxes::HeadPolicy;
 use sallyport_queue::retry::Backoff;
-use sallyport_queue::{Claimed, Effects, ErrorNote, NewMessage, Verdict};
-use tokio_util::sync::CancellationToken;
+use sallyport_queue::{Claimed, Effects, ErrorNote, Limit, NewMessage, Verdict};
+
+use super::Run;
 
 /// Handles one kind of message.
 ///
@@ -31,19 +32,6 @@ pub trait Handler: Send + Sync {
     fn expired(&self, _message: &Claimed) -> Vec<NewMessage> {
         Vec::new()
     }
-}
-
-/// The particulars of one attempt.
-#[derive(Debug, Clone)]
-pub struct Run {
-    /// Which attempt this is, from 1. Attempts that a crash cut off count.
-    pub attempt: u16,
-    /// The last one that there will be.
-    pub attempts_max: u16,
-    /// When the handler will be dropped.
-    pub deadline: Instant,
-    /// Fires when the worker gives the partition away or stops hard; the handler is dropped then, this is for its helpers.
-    pub cancelled: CancellationToken,
 }
 
 /// What a handler came to.
@@ -99,6 +87,35 @@ pub struct KindPolicy {
     /// Handling it sends something out of the house. An attempt at it that was cut off by a crash may have done so, and
     /// is marked as ambiguous by whoever takes over (law L5).
     pub sends: bool,
+    /// What bounds how many of these run at once or start in a time; `None` means nothing, and costs nothing.
+    pub limits: Option<Limits>,
+    /// The newest version of the payload that the handler can read; a newer one waits for an upgrade as an unknown kind
+    /// does. `None` means any.
+    pub newest_version: Option<u16>,
+}
+
+/// Names the groups that a message belongs to, each with its bound. Asked once before every attempt, so it should be cheap:
+/// a few words put together. No limit at all is a valid answer.
+///
+/// A limited message takes one short transaction before its attempt and one after it, each shared with other messages.
+#[derive(Clone)]
+pub struct Limits(Arc<dyn Fn(&Claimed) -> Vec<Limit> + Send + Sync>);
+
+impl Limits {
+    /// Limits as this function says.
+    pub fn new(of: impl Fn(&Claimed) -> Vec<Limit> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(of))
+    }
+
+    pub(super) fn of(&self, message: &Claimed) -> Vec<Limit> {
+        (self.0)(message)
+    }
+}
+
+impl std::fmt::Debug for Limits {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Limits")
+    }
 }
 
 impl Default for KindPolicy {
@@ -113,6 +130,8 @@ impl Default for KindPolicy {
             },
             late_after: None,
             sends: false,
+            limits: None,
+            newest_version: None,
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use sallyport_queue::{Claimed, ErrorNote};
+use sallyport_queue::retry::Backoff;
+use sallyport_queue::{Claimed, ErrorNote, Verdict};
 
 use super::meters::KindMeters;
 use super::{Handled, Handler, Handlers, KindPolicy, Run};
@@ -33,10 +35,26 @@ impl Kind {
     }
 }
 
+/// How often a message is tried that no worker here can read yet, and how long it waits in between: at least 5 s, doubling
+/// to at least 5 min, which adds up to more than half an hour. A rolling upgrade is over by then; whoever knows the kind
+/// takes it at its next attempt.
+const UNREADABLE: Backoff = Backoff {
+    first: Duration::from_secs(10),
+    longest: Duration::from_secs(600),
+};
+const UNREADABLE_ATTEMPTS_MAX: u16 = 12;
+
 /// All kinds of a pool.
 pub(super) struct Kinds {
-    known: HashMap<String, Arc<Kind>>,
+    known: HashMap<String, Known>,
     unknown: Arc<Kind>,
+}
+
+struct Known {
+    kind: Arc<Kind>,
+    /// What takes payloads that are newer than the handler.
+    newer: Arc<Kind>,
+    newest_version: u16,
 }
 
 impl Kinds {
@@ -45,13 +63,15 @@ impl Kinds {
             .kinds()
             .filter_map(|name| {
                 let handler = Arc::clone(handlers.of(name)?);
-                Some((name.to_owned(), Arc::new(Kind::new(name, handler))))
+                let known = Known {
+                    newest_version: handler.policy().newest_version.unwrap_or(u16::MAX),
+                    kind: Arc::new(Kind::new(name, handler)),
+                    newer: Arc::new(Kind::new(name, Arc::new(Unreadable::new()))),
+                };
+                Some((name.to_owned(), known))
             })
             .collect();
-        let unknown = Arc::new(Kind::new(
-            "unknown",
-            Arc::new(Unknown(KindPolicy::default())),
-        ));
+        let unknown = Arc::new(Kind::new("unknown", Arc::new(Unreadable::new())));
         Self { known, unknown }
     }
 
@@ -59,31 +79,49 @@ impl Kinds {
     pub(super) fn sends(&self) -> Vec<&str> {
         self.known
             .iter()
-            .filter(|(_, kind)| kind.policy().sends)
+            .filter(|(_, known)| known.kind.policy().sends)
             .map(|(name, _)| name.as_str())
             .collect()
     }
 
     pub(super) fn of_message(&self, message: &Claimed) -> &Arc<Kind> {
-        self.known.get(&message.kind).unwrap_or(&self.unknown)
+        match self.known.get(&message.kind) {
+            Some(known) if message.kind_version <= known.newest_version => &known.kind,
+            Some(known) => &known.newer,
+            None => &self.unknown,
+        }
     }
 }
 
-/// Takes what nobody handles: an older worker meets a newer program's messages. They wait for an upgrade, then become
+/// Takes what nobody here can read: an older worker meets a newer program's messages. They wait for an upgrade, then become
 /// dead letters with their bytes kept.
-struct Unknown(KindPolicy);
+struct Unreadable(KindPolicy);
+
+impl Unreadable {
+    fn new() -> Self {
+        Self(KindPolicy {
+            attempts_max: UNREADABLE_ATTEMPTS_MAX,
+            backoff: UNREADABLE,
+            ..KindPolicy::default()
+        })
+    }
+}
 
 #[async_trait]
-impl Handler for Unknown {
+impl Handler for Unreadable {
     fn policy(&self) -> &KindPolicy {
         &self.0
     }
 
-    async fn handle(&self, message: Arc<Claimed>, _run: Run) -> Handled {
+    async fn handle(&self, message: Arc<Claimed>, run: Run) -> Handled {
         let text = format!(
-            "No handler for the kind {:?}, version {}",
+            "Nobody here reads the kind {:?}, version {}",
             message.kind, message.kind_version
         );
-        Handled::retry(ErrorNote::new("schema", text))
+        // Jitter may make a wait short; half of it is kept so that the waits add up.
+        Handled::from(Verdict::Retry {
+            after: UNREADABLE.ceiling(run.attempt) / 2,
+            error: ErrorNote::new("schema", text),
+        })
     }
 }

@@ -150,15 +150,18 @@ impl Partitions {
             .is_some_and(|held| held.token == token)
     }
 
-    /// Notes that an attempt begins; returns what will cancel it.
-    pub(super) fn begin(&mut self, partition: Partition) -> CancellationToken {
-        match self.held.get_mut(&partition) {
-            Some(held) => {
-                held.busy += 1;
-                held.cancel.clone()
-            }
-            None => self.stop.clone(),
+    /// Notes that a message is on its way to an attempt.
+    pub(super) fn begin(&mut self, partition: Partition) {
+        if let Some(held) = self.held.get_mut(&partition) {
+            held.busy += 1;
         }
+    }
+
+    /// What cancels every attempt of a partition.
+    pub(super) fn cancellation(&self, partition: Partition) -> &CancellationToken {
+        self.held
+            .get(&partition)
+            .map_or(&self.stop, |held| &held.cancel)
     }
 
     /// Notes that an attempt is settled, or given up.

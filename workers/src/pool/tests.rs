@@ -10,6 +10,9 @@ use super::{Handled, KindPolicy};
 
 mod changes;
 mod house;
+mod limits;
+mod poison;
+mod steering;
 
 use house::{Bot, House, quick, wait_until};
 

@@ -7,10 +7,11 @@ use sallyport_telemetry::trace::{self, SpanContext, SpanKind};
 
 use crate::bots::Bot;
 use crate::buttons::{self, NewButton};
+use crate::conversation::verdict_of_failure;
 use crate::delivery::outbound::{AnswerName, Form, Outbound, OutboundButton};
 
 /// Version of the payload of tasks: an incoming message of the kit as JSON.
-const TASK_VERSION: u16 = 1;
+pub(crate) const TASK_VERSION: u16 = 1;
 
 /// Everything that is committed together with the end of a message, or not at all.
 #[derive(Default)]
@@ -40,7 +41,9 @@ impl Collected {
                 for effect in effects {
                     effect(transaction)
                         .await
-                        .map_err(|failure| EffectsError::Refused(failure.to_string()))?;
+                        .map_err(|failure| EffectsError::Refused {
+                            verdict: Box::new(verdict_of_failure(&failure)),
+                        })?;
                 }
                 Ok(())
             })

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use sallyport_kit::{
-    Context, Ended, Failure, ModelClass, ModelError, ModelStream, Outcome, Prompt, Reply, Task,
+    AtOnce, Context, Ended, Failure, ModelClass, ModelError, ModelStream, Outcome, Prompt, Reply,
+    Task,
 };
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,8 @@ impl Task for Answer {
     /// Models have deadlines of their own for the first and the next word; this is for one that never stops.
     const DEADLINE: Duration = Duration::from_secs(180);
     const ATTEMPTS_MAX: u16 = 3;
+    /// A model is dear: somebody who asks in several chats at once is answered in one after the other.
+    const AT_ONCE: Option<AtOnce> = Some(AtOnce::per_person(1));
     type Payload = Due;
 
     async fn run(&self, context: &Context, due: Due) -> Ended {

@@ -167,6 +167,8 @@ impl Driver {
         if self.claiming.sweep_at <= now {
             self.claiming.sweep_at = now + self.house.settings.sweep();
             self.claiming.hands.sweep();
+            self.look_after_orders();
+            self.call_waiting();
         }
         if self.claiming.look_behind_at <= now && self.claiming.unread.is_empty() {
             self.claiming.look_behind_at = now + LOOK_BEHIND_EVERY;
@@ -310,6 +312,7 @@ impl Driver {
             self.give_back.push(message.reference());
             return;
         }
+        self.room.forget(message.id);
         if message.stepped_over {
             self.mailboxes.remember_step(message.id, message.partition);
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sallyport_queue::{ClaimRef, Key, MessageId, Partition, TakenOver, Token};
+use sallyport_queue::{ClaimRef, Key, MessageId, Partition, StoreError, TakenOver, Token};
 
 use super::{Driver, House, Report};
 use crate::pool::events;
@@ -17,6 +17,8 @@ const RELEASE_TRIES: u32 = 5;
 pub(super) struct Arrival {
     partitions: Vec<(Partition, Token)>,
     found: Option<TakenOver>,
+    /// Messages that were set aside there.
+    waiting: Vec<(MessageId, String)>,
 }
 
 impl Driver {
@@ -46,6 +48,7 @@ impl Driver {
 
     /// Gives back what waits in partitions that are about to leave.
     pub(super) fn empty(&mut self, partitions: &[Partition]) {
+        self.empty_rooms(partitions);
         for partition in partitions {
             let dropped = self.mailboxes.forget(*partition);
             self.give_back
@@ -60,12 +63,14 @@ impl Driver {
             return;
         };
         let now = Instant::now();
+        self.room.remember(arrival.waiting);
         for (partition, token) in arrival.partitions {
             if self.partitions.arrived(partition, token) {
                 self.claiming.want(partition);
                 self.claiming.look_behind(partition);
             }
         }
+        self.look_after_orders();
         for held in found.held {
             let until = held.remaining.map(|remaining| now + remaining);
             self.mailboxes
@@ -95,13 +100,9 @@ impl Driver {
 }
 
 async fn take_over(house: Arc<House>, partitions: Vec<(Partition, Token)>) -> Report {
-    let found = loop {
-        match house
-            .store
-            .take_over(&partitions, &house.kinds.sends())
-            .await
-        {
-            Ok(found) => break Some(found),
+    let (found, waiting) = loop {
+        match find_out(&house, &partitions).await {
+            Ok((found, waiting)) => break (Some(found), waiting),
             Err(error) => {
                 events::take_over_failed(partitions.len(), &error);
             }
@@ -113,11 +114,28 @@ async fn take_over(house: Arc<House>, partitions: Vec<(Partition, Token)>) -> Re
                 .is_some_and(|holding| holding.token == *token)
         });
         if !still_ours || house.stop.is_cancelled() {
-            break None;
+            break (None, Vec::new());
         }
         tokio::time::sleep(AGAIN_AFTER).await;
     };
-    Report::TakenOver(Arrival { partitions, found })
+    Report::TakenOver(Arrival {
+        partitions,
+        found,
+        waiting,
+    })
+}
+
+/// Counts what was begun, frees the places that were taken, and says who was set aside. Twice is harmless.
+async fn find_out(
+    house: &House,
+    partitions: &[(Partition, Token)],
+) -> Result<(TakenOver, Vec<(MessageId, String)>), StoreError> {
+    let found = house
+        .store
+        .take_over(partitions, &house.kinds.sends())
+        .await?;
+    let rooms = house.store.take_over_rooms(partitions).await?;
+    Ok((found, rooms.waiting))
 }
 
 impl Driver {

@@ -4,41 +4,124 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::Timestamp;
 use sallyport_queue::mailboxes::Fate;
-use sallyport_queue::{Claimed, ErrorNote, HoldChange, NewMessage, Settlement, Verdict};
+use sallyport_queue::{Claimed, ErrorNote, HoldChange, Limit, NewMessage, Settlement, Verdict};
 
 use super::Driver;
+use super::room::Limited;
 use super::settling::Pending;
-use crate::pool::attempt::{Ending, Finished, attempt, panic_note};
+use super::steering::Out;
+use crate::pool::attempt::{Ending, Finished, attempt, panic_note, refusal};
 use crate::pool::kinds::Kind;
+use crate::pool::run::RunCell;
 use crate::pool::verdict::{comes_back_in, conclude};
 use crate::pool::{Handled, events};
+
+/// What becomes of a message whose turn it is.
+enum Gate {
+    Starts,
+    /// It ends without being started.
+    Ends(Handled),
+    /// It needs room in these groups first.
+    Asks(Vec<Limit>),
+    /// Its kind is paused.
+    Paused,
+}
 
 impl Driver {
     /// Starts the next messages while there are free slots.
     pub(super) fn start_handlers(&mut self) {
+        let now = Timestamp::now();
         while self.running < self.house.settings.slots.get() {
+            if let Some(admitted) = self.room.admitted.pop_front() {
+                self.start(admitted.message, admitted.kind, admitted.limits);
+                continue;
+            }
             let Some(entry) = self.mailboxes.start_next() else {
                 return;
             };
             let message = entry.message;
             let kind = Arc::clone(self.house.kinds.of_message(&message));
-            let cancel = self.partitions.begin(message.partition);
-            let finished = self.finished.clone();
-            self.running += 1;
-            self.house.tasks.spawn(async move {
-                let outcome = attempt(message, kind, cancel).await;
-                // The driver is gone only when the pool was stopped hard; a takeover finds the message.
-                finished.send(outcome).await.ok();
-            });
+            self.partitions.begin(message.partition);
+            match self.gate(&message, &kind, now) {
+                Gate::Starts => self.start(message, kind, Vec::new()),
+                Gate::Ends(handled) => {
+                    self.out.insert(message.id, Out::Unstarted);
+                    self.take_handled(Finished::unstarted(message, kind, handled));
+                }
+                Gate::Asks(limits) => {
+                    self.out.insert(message.id, Out::Unstarted);
+                    self.room.ask(Limited {
+                        message,
+                        kind,
+                        limits,
+                    });
+                }
+                Gate::Paused => {
+                    self.out.insert(message.id, Out::Unstarted);
+                    self.room.pause(message.reference());
+                }
+            }
         }
+    }
+
+    fn gate(&self, message: &Claimed, kind: &Kind, now: Timestamp) -> Gate {
+        if let Some(verdict) = self.steering.cancels(message.id) {
+            return Gate::Ends(Handled::from(verdict));
+        }
+        let asked = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            if let Some(handled) = refusal(message, kind, now) {
+                return Gate::Ends(handled);
+            }
+            if self.steering.is_paused(&message.kind) {
+                return Gate::Paused;
+            }
+            match &kind.policy().limits {
+                Some(limits) => Gate::Asks(limits.of(message)),
+                None => Gate::Starts,
+            }
+        }));
+        match asked {
+            Ok(Gate::Asks(limits)) if limits.is_empty() => Gate::Starts,
+            Ok(gate) => gate,
+            Err(panic) => Gate::Ends(Handled::retry(panic_note(panic.as_ref()))),
+        }
+    }
+
+    fn start(&mut self, message: Arc<Claimed>, kind: Arc<Kind>, limits: Vec<Limit>) {
+        let cancelled = self
+            .partitions
+            .cancellation(message.partition)
+            .child_token();
+        let id = message.id;
+        let progress = Arc::clone(&self.house.progress);
+        let cell = Arc::new(RunCell::begin(message, kind, limits, cancelled, progress));
+        if let Some(Verdict::Cancelled { reason }) = self.steering.cancels(id) {
+            cell.cancel(reason);
+        }
+        self.out.insert(id, Out::Runs(Arc::clone(&cell)));
+        let finished = self.finished.clone();
+        self.running += 1;
+        self.house.tasks.spawn(async move {
+            let outcome = attempt(cell).await;
+            // The driver is gone only when the pool was stopped hard; a takeover finds the message.
+            finished.send(outcome).await.ok();
+        });
     }
 
     /// Takes in a finished attempt.
     pub(super) fn take_in(&mut self, finished: Finished) {
         self.running -= 1;
         let (partition, token) = (finished.message.partition, finished.message.token);
+        if self.was_given_up(&finished) {
+            return;
+        }
+        if let Some(cell) = &finished.cell {
+            cell.ended();
+        }
         if !self.partitions.owns(partition, token) {
+            self.is_back(finished.message.id);
             self.house.meters.fenced(&finished);
             return;
         }
@@ -46,9 +129,19 @@ impl Driver {
             Ending::Handled(_) => self.take_handled(finished),
             Ending::CutOff => {
                 self.partitions.end(partition, token);
+                if let Some(cell) = &finished.cell {
+                    self.room.leave(finished.message.id, &cell.limits);
+                }
+                self.is_back(finished.message.id);
                 self.give_back.push(finished.message.reference());
             }
         }
+    }
+
+    /// Whether the message ended while its handler was stuck. The handler has come back after all; nobody waits for it.
+    fn was_given_up(&self, finished: &Finished) -> bool {
+        let is_this_one = |cell: &Arc<RunCell>| !matches!(self.out.get(&finished.message.id), Some(Out::Runs(other)) if Arc::ptr_eq(cell, other));
+        finished.cell.as_ref().is_some_and(is_this_one)
     }
 
     /// Makes a settlement of what a handler came to.
@@ -68,6 +161,11 @@ impl Driver {
             finished.attempt,
             &mut rand::rng(),
         );
+        let verdict = match self.steering.cancels(finished.message.id) {
+            // It failed, and nobody wants it tried again.
+            Some(cancelled) if verdict.outcome().is_none() => cancelled,
+            Some(_) | None => verdict,
+        };
         if let Verdict::Dead { error } = &verdict {
             outgoing.extend(last_words(&finished.kind, &finished.message, error));
         }

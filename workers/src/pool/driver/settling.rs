@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use sallyport_queue::mailboxes::Fate;
-use sallyport_queue::{Effects, ErrorNote, SettleError, Settled, Settlement, StoreError, Verdict};
+use sallyport_queue::{
+    Effects, EffectsError, ErrorNote, SettleError, Settled, Settlement, StoreError, Verdict,
+};
 use sallyport_telemetry::Chain;
 
 use super::{Driver, House, Report};
@@ -80,7 +82,11 @@ impl Driver {
     }
 
     fn take_end(&mut self, mut end: End, time: SettleTime) {
-        let message = &end.finished.message;
+        let message = Arc::clone(&end.finished.message);
+        if let Some(cell) = &end.finished.cell {
+            self.room.leave(message.id, &cell.limits);
+        }
+        self.is_back(message.id);
         if self.partitions.owns(message.partition, message.token) {
             self.partitions.end(message.partition, message.token);
             let fate = match end.settled {
@@ -203,17 +209,19 @@ async fn settle_alone(house: Arc<House>, pending: Pending, effects: Effects) -> 
             })
         }
         Err(error) => {
-            finished.ending = Ending::Handled(Handled::retry(note(&error)));
+            finished.ending = Ending::Handled(failed(error));
             Report::EffectsFailed(Box::new(finished))
         }
     }
 }
 
-fn note(error: &SettleError) -> ErrorNote {
+/// A settlement that failed with its effects fails the attempt; an app that refused decides itself what that means.
+fn failed(error: SettleError) -> Handled {
     let kind = match error {
-        SettleError::Effects(_) => "effects",
+        SettleError::Effects(EffectsError::Refused { verdict }) => return Handled::from(*verdict),
+        SettleError::Effects(EffectsError::Postgres(_)) => "effects",
         SettleError::TooSlow { .. } => "effects_too_slow",
         SettleError::Store(_) => "store",
     };
-    ErrorNote::new(kind, Chain(error).to_string())
+    Handled::retry(ErrorNote::new(kind, Chain(&error).to_string()))
 }

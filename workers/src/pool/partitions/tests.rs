@@ -58,7 +58,8 @@ fn a_leaving_partition_is_released_when_its_last_attempt_is_settled() {
 fn what_runs_beyond_the_handover_is_cancelled() {
     let mut partitions = working();
     let start = Instant::now();
-    let cancel = partitions.begin(ONE);
+    partitions.begin(ONE);
+    let cancel = partitions.cancellation(ONE).clone();
     partitions.update(&holding(FIRST, false), start);
 
     partitions.cancel_overdue(start + HANDOVER - Duration::from_millis(1));
@@ -72,7 +73,8 @@ fn what_runs_beyond_the_handover_is_cancelled() {
 #[test]
 fn a_lost_partition_cancels_its_attempts_and_is_reported_once() {
     let mut partitions = working();
-    let cancel = partitions.begin(ONE);
+    partitions.begin(ONE);
+    let cancel = partitions.cancellation(ONE).clone();
 
     let changes = partitions.update(&Holdings::new(), Instant::now());
 

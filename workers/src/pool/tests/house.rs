@@ -27,8 +27,8 @@ use crate::pool::{Handled, Handler, Handlers, KindPolicy, Pool, PoolHandle, Pool
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The kind that the stories are about, and the kind that a dead letter's person is told with.
-const KIND: &str = "test.message";
-const NOTICE: &str = "test.notice";
+pub(super) const KIND: &str = "test.message";
+pub(super) const NOTICE: &str = "test.notice";
 
 pub(super) const REMEMBER: &str = "INSERT INTO effects VALUES ($1)";
 
@@ -55,6 +55,8 @@ pub(super) fn quick() -> KindPolicy {
         },
         late_after: None,
         sends: false,
+        limits: None,
+        newest_version: None,
     }
 }
 
@@ -147,13 +149,31 @@ impl House {
         ids
     }
 
+    /// The steering wheel, in the hands of somebody outside of the pools.
+    pub(super) fn control(&self) -> sallyport_queue::Control {
+        self.feeder.control()
+    }
+
+    /// Puts these messages on the queue.
+    pub(super) async fn enqueue_all(
+        &self,
+        messages: impl IntoIterator<Item = NewMessage>,
+    ) -> Vec<MessageId> {
+        let intake = self.feeder.intake();
+        let mut ids = Vec::new();
+        for message in messages {
+            ids.push(intake.accept(message).await.unwrap().id);
+        }
+        ids
+    }
+
     pub(super) async fn count(&self, table: &str, which: &str) -> i64 {
         let statement = format!("SELECT count(*) FROM {table} WHERE {which}");
         self.owner.query_one(&statement, &[]).await.unwrap().get(0)
     }
 }
 
-fn message(kind: &str, key: Key, payload: String) -> NewMessage {
+pub(super) fn message(kind: &str, key: Key, payload: String) -> NewMessage {
     NewMessage {
         bot: String::from("test"),
         tenant: String::from("test"),
