@@ -21,6 +21,7 @@ mod lanes;
 mod ledger;
 mod live;
 mod look;
+mod room;
 mod schedules;
 mod settle;
 mod take_over;
