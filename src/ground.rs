@@ -275,7 +275,15 @@ async fn open_queue(
     if role == ProcessRole::Edge {
         return Ok(Queue::open_edge(stores, queue).await?);
     }
-    Ok(Queue::open(stores, queue).await?)
+    let queue = Queue::open(stores, queue).await?;
+    // Before anything is let in, so that on a new database no message meets its day's partition being attached. The
+    // janitor's own visits begin after this one.
+    queue
+        .janitor()
+        .sweep()
+        .await
+        .context("making the days of the log")?;
+    Ok(queue)
 }
 
 fn token_gate(token: Secret) -> Option<StatusToken> {

@@ -91,7 +91,7 @@ impl Janitor {
     }
 }
 
-/// Visits until `stop`. The first visit was made when the queue was opened.
+/// Visits until `stop`. The first visit was made before anything was let in.
 pub(crate) async fn run(janitor: Janitor, every_ms: u64, stop: CancellationToken) {
     let mut pace = Pace::after_the_first(every_ms, stop);
     while pace.next().await {

@@ -38,15 +38,13 @@ pub struct Queue {
 
 impl Queue {
     /// Opens the queue for a process that works (and may take in as well): checks the ground, then starts the notifier and
-    /// the listener, and makes the days of the log. Chores that one process must do are started by [`start_chores`](Self::start_chores).
+    /// the listener. The days of the log are made by whoever calls [`janitor`](Self::janitor) first. Chores that
     ///
     /// # Errors
     /// The database is away, dishonest, unmigrated, or made for another number of partitions.
     pub async fn open(stores: impl Into<Stores>, settings: Settings) -> Result<Self, OpenError> {
         let queue = Self::new(stores.into(), settings);
         ground::check(&queue.pools, &queue.tasks).await?;
-        // Before anything is let in, so that on a new database no message meets its day's partition being attached.
-        queue.janitor().sweep().await?;
         let hearing = wake::hear(queue.bell.clone(), queue.pools.clone(), queue.stop.clone());
         queue.tasks.spawn(hearing);
         if let Some(redis) = queue.redis.clone() {

@@ -105,7 +105,11 @@ async fn who_leaves_calls_the_oldest_that_waits_and_it_starts_with_that_place() 
         .await
         .unwrap();
     assert_eq!(start(&rooms), [true, false, false]);
-    assert!(pine.claim_but(&[messages[0].id]).await.is_empty());
+    assert!(
+        pine.claim_but(std::slice::from_ref(&messages[0]))
+            .await
+            .is_empty()
+    );
 
     let left = [(messages[0].id, vec![limit.clone()])];
     pine.settle(end(&messages[0], Verdict::Done)).await;
