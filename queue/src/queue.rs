@@ -38,7 +38,8 @@ pub struct Queue {
 
 impl Queue {
     /// Opens the queue for a process that works (and may take in as well): checks the ground, then starts the notifier and
-    /// the listener. The days of the log are made by whoever calls [`janitor`](Self::janitor) first. Chores that
+    /// the listener. Chores that one process must do are started by [`start_chores`](Self::start_chores); the janitor's first
+    /// visit is for whoever lets something in.
     ///
     /// # Errors
     /// The database is away, dishonest, unmigrated, or made for another number of partitions.
