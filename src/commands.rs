@@ -6,6 +6,7 @@ pub(crate) mod drill;
 pub(crate) mod gateway;
 pub(crate) mod migrate;
 pub(crate) mod playground;
+pub(crate) mod queue;
 pub(crate) mod replay;
 pub(crate) mod restore;
 pub(crate) mod run;

@@ -81,6 +81,7 @@ async fn dispatch(cli: Cli, sockets: &Sockets) -> ExitCode {
         Command::Migrate => commands::migrate::run(places).await,
         Command::CheckConfig(arguments) => commands::check_config::run(places, &arguments).await,
         Command::Status => commands::status::run(places).await,
+        Command::Queue(arguments) => Box::pin(commands::queue::run(places, &arguments)).await,
         Command::Replay(arguments) => commands::replay::run(places, &arguments).await,
         Command::Backup(arguments) => Box::pin(commands::backup::run(places, &arguments)).await,
         Command::Restore(arguments) => Box::pin(commands::restore::run(places, &arguments)).await,

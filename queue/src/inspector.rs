@@ -3,9 +3,11 @@
 //! A story is drawn from these rows first and from spans second, so it is never empty (design §6). Reads only, through
 //! the pool for looking; message texts are not among what it returns.
 
+mod listing;
 mod recent;
 mod story;
 mod summary;
+mod why;
 
 use std::time::Duration;
 
@@ -13,19 +15,30 @@ use jiff::Timestamp;
 use sallyport_postgres::Pools;
 use sallyport_telemetry::trace::SpanContext;
 
+use crate::control::Control;
 use crate::message::{MessageId, Priority};
 use crate::partition::{Key, Partition};
 use crate::settlement::Outcome;
+
+pub use self::listing::{
+    ListCursor, ListEntry, ListFilter, ListState, Listing, ParseListCursorError,
+    ParseListStateError,
+};
+pub use self::why::clock;
+
+/// How a row of the queue says that it may run; written as its index is.
+const MAY_RUN: &str = "q.state <> 1";
 
 /// Looks at the stored queue. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Inspector {
     pools: Pools,
+    control: Control,
 }
 
 impl Inspector {
-    pub(crate) fn new(pools: Pools) -> Self {
-        Self { pools }
+    pub(crate) fn new(pools: Pools, control: Control) -> Self {
+        Self { pools, control }
     }
 }
 

@@ -38,6 +38,7 @@ mod intake;
 mod janitor;
 mod ledger;
 mod queue;
+mod replay;
 mod schedules;
 mod settings;
 mod snapshots;
@@ -52,8 +53,9 @@ pub use control::{
 pub use dead_letters::{DeadGroup, DeadLetter, DeadLetters};
 pub use error::{AcceptError, OpenError, SettleError, StoreError};
 pub use inspector::{
-    AmbiguousMark, AttemptStory, HeldStory, Inspector, KindSummary, MessageStory, RecentFilter,
-    RecentTrace, State, Summary, WorkerSummary,
+    AmbiguousMark, AttemptStory, HeldStory, Inspector, KindSummary, ListCursor, ListEntry,
+    ListFilter, ListState, Listing, MessageStory, ParseListCursorError, ParseListStateError,
+    RecentFilter, RecentTrace, State, Summary, WorkerSummary, clock,
 };
 pub use intake::Intake;
 pub use janitor::{Janitor, Swept};
@@ -65,6 +67,10 @@ pub use message::{
 };
 pub use partition::{Key, Partition, PartitionSet, Token};
 pub use queue::Queue;
+pub use replay::{
+    Candidate, CandidateStanding, DryRun, REPLAY_IDS_MAX, REPLAY_PER_SECOND, REPLAY_PER_SECOND_MAX,
+    Refusal, ReplayError, ReplayFilter, ReplayOrder, ReplayStory, Replays,
+};
 pub use schedules::{
     CronStory, MISSED_MAX, Missed, NewCron, NewSchedule, Paused, Schedules, Ticked,
 };

@@ -17,6 +17,7 @@ use crate::janitor::Janitor;
 use crate::ledger::Ledger;
 use crate::ownership::WorkerId;
 use crate::partition::Key;
+use crate::replay::{self, Replays};
 use crate::schedules::Schedules;
 use crate::settings::Settings;
 use crate::snapshots::SnapshotHolder;
@@ -100,6 +101,8 @@ impl Queue {
             self.settings.schedules_every_ms,
             self.stop.clone(),
         ));
+        self.tasks
+            .spawn(replay::run(self.replays(), self.stop.clone()));
         self.tasks.spawn(janitor::run(
             self.janitor(),
             self.settings.janitor_every_ms,
@@ -174,7 +177,7 @@ impl Queue {
     /// Looks at the queue.
     #[must_use]
     pub fn inspect(&self) -> Inspector {
-        Inspector::new(self.pools.clone())
+        Inspector::new(self.pools.clone(), self.control())
     }
 
     /// The dead letters.
@@ -187,6 +190,12 @@ impl Queue {
     #[must_use]
     pub fn schedules(&self) -> Schedules {
         Schedules::new(self.pools.clone(), self.bell.clone())
+    }
+
+    /// Replays of what has ended.
+    #[must_use]
+    pub fn replays(&self) -> Replays {
+        Replays::new(self.pools.clone(), self.bell.clone())
     }
 
     /// The janitor of the days.

@@ -12,7 +12,6 @@ use sallyport_queue::membership::Membership;
 use sallyport_queue::ownership::WorkerId;
 use sallyport_telemetry::Chain;
 use sallyport_workers::api::{self, Sources, Stops};
-use sallyport_workers::story::StoryTeller;
 use sallyport_workers::{Parts, Workers, WorkersHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -106,12 +105,7 @@ pub(crate) async fn serve_api(
 ) -> anyhow::Result<()> {
     let api = settings.workers.api.clone();
     let listener = ground::listen(api.listen, sockets, "SALLYPORT_API_LISTEN").await?;
-    let sources = Sources {
-        teller: StoryTeller::new(ground.queue.inspect(), ground.recorder.clone()),
-        inspector: ground.queue.inspect(),
-        dead_letters: ground.queue.dead_letters(),
-        recorder: ground.recorder.clone(),
-    };
+    let sources = Sources::of(&ground.queue, ground.recorder.clone());
     ground.tasks.spawn(async move {
         if let Err(error) = api::serve(listener, &api, sources, stops).await {
             tracing::error!(name: "api.ended", { error = %Chain(&error) }, "The API behind the edge is closed");

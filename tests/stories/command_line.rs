@@ -108,3 +108,60 @@ async fn no_secret_reaches_the_output() {
         assert!(!printed.contains(secret.as_str()), "a secret was printed");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_is_looked_at_and_steered_from_the_command_line() {
+    let house = House::open().await;
+    house.say(72, "/start").await;
+    house
+        .wait_for_message(72, |text| text.contains("/help"))
+        .await;
+    let run = |arguments: &[&str]| {
+        let output = house.run(arguments);
+        let told = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code(), told)
+    };
+
+    let (code, told) = run(&[
+        "queue",
+        "pause",
+        "telegram.send",
+        "--why",
+        "a test",
+        "--by",
+        "anna",
+    ]);
+    assert_eq!(code, Some(0), "{told}");
+    let (_, told) = run(&["queue", "resume", "telegram.send", "--why", "over"]);
+    assert!(
+        told.contains("telegram.send goes on") && told.contains("by anna: a test"),
+        "{told}"
+    );
+    let (code, told) = run(&["queue", "list", "--json"]);
+    assert!(code == Some(0) && told.contains("\"messages\""), "{told}");
+    let (_, told) = run(&["queue", "replay", "--kind", "telegram.update"]);
+    assert!(
+        told.contains("Nothing was changed") && told.contains("is done already"),
+        "{told}"
+    );
+    let (code, told) = run(&[
+        "queue",
+        "replay",
+        "--kind",
+        "telegram.update",
+        "--live",
+        "--why",
+        "a test",
+    ]);
+    assert_eq!(code, Some(3), "{told}");
+    let (code, told) = run(&["queue", "show", "987654321"]);
+    assert!(
+        code == Some(4) && told.contains("Nothing is known"),
+        "{told}"
+    );
+    let (code, _) = run(&["queue", "pause", "telegram.send"]);
+    assert_eq!(code, Some(2), "without a reason nothing is done");
+    let (_, told) = run(&["queue", "schedules"]);
+    assert!(told.contains("Nothing is scheduled"), "{told}");
+}

@@ -8,9 +8,12 @@
 //! then its handler. Errors only travel until `problem` turns them into bodies, in one place.
 
 mod auth;
+mod body;
 mod dead;
+mod desk;
 mod leaving;
 mod limits;
+mod messages;
 mod problem;
 mod query;
 mod queue;
@@ -20,9 +23,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Router, middleware};
-use sallyport_queue::{DeadLetters, Inspector};
+use sallyport_queue::{Control, DeadLetters, Inspector, Queue, Replays, Schedules};
 use sallyport_recorder::Recorder;
 use sallyport_security::Secret;
 use serde::Deserialize;
@@ -77,8 +80,30 @@ pub struct Sources {
     pub inspector: Inspector,
     /// What gave up.
     pub dead_letters: DeadLetters,
+    /// Pauses and cancellations.
+    pub control: Control,
+    /// Replays.
+    pub replays: Replays,
+    /// Schedules.
+    pub schedules: Schedules,
     /// Recorded spans.
     pub recorder: Recorder,
+}
+
+impl Sources {
+    /// Everything that there is to ask about this queue.
+    #[must_use]
+    pub fn of(queue: &Queue, recorder: Recorder) -> Self {
+        Self {
+            teller: StoryTeller::new(queue.inspect(), recorder.clone()),
+            inspector: queue.inspect(),
+            dead_letters: queue.dead_letters(),
+            control: queue.control(),
+            replays: queue.replays(),
+            schedules: queue.schedules(),
+            recorder,
+        }
+    }
 }
 
 /// All paths with their checks.
@@ -89,6 +114,7 @@ pub fn router(settings: &Settings, sources: Sources) -> Router {
         .route("/ops/traces", get(traces::list))
         .route("/ops/traces/{reference}", get(traces::story))
         .route("/ops/queue", get(queue::summary))
+        .merge(of_the_queue())
         .route("/ops/dead", get(dead::groups))
         .route("/ops/dead/replay", post(dead::replay))
         .fallback(problem::not_found)
@@ -101,6 +127,24 @@ pub fn router(settings: &Settings, sources: Sources) -> Router {
         ))
         .layer(middleware::from_fn_with_state(limits, limits::bound))
         .layer(middleware::from_fn(problem::render))
+}
+
+/// What is asked about messages, and what is done with them.
+fn of_the_queue() -> Router<Sources> {
+    let message = get(messages::show).delete(messages::cancel);
+    let replays = get(desk::replays).post(desk::replay);
+    let replay = get(desk::one_replay).delete(desk::cancel_replay);
+    Router::new()
+        .route("/ops/queue/messages", get(messages::list))
+        .route("/ops/queue/messages/{id}", message)
+        .route("/ops/queue/messages/{id}/retry", post(messages::retry))
+        .route("/ops/queue/pauses", get(desk::pauses).post(desk::pause))
+        .route("/ops/queue/pauses/{name}", delete(desk::resume))
+        .route("/ops/queue/schedules", get(desk::schedules))
+        .route("/ops/queue/schedules/pause", post(desk::pause_schedule))
+        .route("/ops/queue/schedules/resume", post(desk::resume_schedule))
+        .route("/ops/queue/replays", replays)
+        .route("/ops/queue/replays/{id}", replay)
 }
 
 /// How the API ends.

@@ -25,6 +25,7 @@ mod poller;
 pub mod reception;
 
 pub mod api;
+pub mod desk;
 pub mod story;
 
 mod events;

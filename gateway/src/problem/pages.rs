@@ -48,6 +48,14 @@ pub(crate) const NOT_FOUND: Page = Page {
     fix: "Compare the path with the one in your settings, letter by letter.",
 };
 
+/// Told by the API behind the edge.
+pub(crate) const CONFLICT: Page = Page {
+    name: "conflict",
+    title: "Not as things stand",
+    meaning: "The request was understood, but what it is about has gone on meanwhile: it ended, or was done already.",
+    fix: "Read the detail of the answer, look at the thing again, and ask for what still makes sense.",
+};
+
 pub(crate) const METHOD_NOT_ALLOWED: Page = Page {
     name: "method-not-allowed",
     title: "Method not allowed",
@@ -142,6 +150,7 @@ pub(super) const ALL: [&Page; 18] = [
     &VERSION_NOT_SUPPORTED,
     &EXPECTATION_FAILED,
     &NOT_FOUND,
+    &CONFLICT,
     &METHOD_NOT_ALLOWED,
     &UNSUPPORTED_TYPE,
     &BODY_TOO_LARGE,

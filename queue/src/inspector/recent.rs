@@ -68,7 +68,8 @@ impl Inspector {
             .transpose()
     }
 
-    /// The first messages of traces, newest first.
+    /// The first messages of traces, newest first: among the newest 20,000 that fit kind and time, or, of those that ended
+    /// otherwise than done, among the newest 5,000 such endings.
     ///
     /// # Errors
     /// The database is away or slow.
@@ -82,9 +83,15 @@ impl Inspector {
         let outcome = filter.outcome.map(Outcome::as_str);
         let over = filter.over.map(|over| over.as_secs_f64());
         let limit = i64::from(filter.limit.min(LIST_MAX));
+        // Most messages end well, so what did not is found from its ending; everything else among the newest.
+        let first_ones = match filter.outcome {
+            None | Some(Outcome::Done) => include_str!("recent_newest.sql"),
+            Some(_) => include_str!("recent_notable.sql"),
+        };
+        let statement = include_str!("recent.sql").replacen("FIRST_ONES", first_ones, 1);
         let found = connection
             .query(
-                include_str!("recent.sql"),
+                &statement,
                 &[&filter.kind, &outcome, &over, &filter.since, &limit],
             )
             .await

@@ -1,5 +1,7 @@
 SELECT m.id, m.kind, m.bot, m.source, m.delivery_id, m.trace, m.accepted_at, t.outcome, t.ended_at
-FROM messages m
+FROM (
+    FIRST_ONES
+) AS m
 LEFT JOIN LATERAL (
     -- A dead letter that was replayed stands for nothing any more, nor does what its death caused.
     SELECT CASE WHEN count(*) = count(e.outcome) THEN (

@@ -4,6 +4,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "a story that cannot go on has failed"
 )]
 
@@ -13,7 +14,9 @@ mod calendar;
 mod claim;
 mod control;
 mod days;
+
 mod dead;
+mod desk;
 mod effects;
 mod ground;
 mod house;
@@ -22,6 +25,7 @@ mod ledger;
 mod live;
 mod look;
 mod room;
+mod replay;
 mod schedules;
 mod settle;
 mod take_over;

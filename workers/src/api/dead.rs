@@ -7,7 +7,6 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
-use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use sallyport_queue::{DeadGroup, MessageId};
@@ -16,9 +15,9 @@ use serde::{Deserialize, Serialize};
 use validator::{Validate, ValidationError};
 
 use super::problem::{FieldError, Problem};
-use super::query::{Parameters, field_errors};
+use super::query::Parameters;
 use super::traces::NoParameters;
-use super::{BODY_BYTES_MAX, Sources};
+use super::{Sources, body};
 
 /// Stands between kind and error in a group's name; no kind of message holds one.
 const BETWEEN: char = '/';
@@ -92,7 +91,7 @@ pub(super) async fn replay(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let wanted = read(&headers, body)?;
+    let wanted: Replay = body::read(&headers, body)?;
     let answer = match (wanted.ids, wanted.group) {
         (Some(ids), _) => replay_these(&sources, &numbers(&ids)?).await?,
         (None, Some(group)) => replay_group(&sources, &group).await?,
@@ -162,28 +161,6 @@ fn names_one_thing(replay: &Replay) -> Result<(), ValidationError> {
         return Err(error);
     }
     Ok(())
-}
-
-fn read(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Replay, Problem> {
-    let is_json = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"));
-    if !is_json {
-        return Err(Problem::unsupported_type());
-    }
-    let body = body.map_err(|_| Problem::too_large(BODY_BYTES_MAX))?;
-    let replay: Replay = serde_json::from_slice(&body).map_err(|error| {
-        Problem::invalid_body(vec![FieldError {
-            pointer: String::new(),
-            reason: error.to_string(),
-        }])
-    })?;
-    replay
-        .validate()
-        .map_err(|errors| Problem::invalid_body(field_errors(&errors, "/")))?;
-    Ok(replay)
 }
 
 fn numbers(ids: &[String]) -> Result<Vec<MessageId>, Problem> {

@@ -103,6 +103,15 @@ impl Problem {
         }
     }
 
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "conflict",
+            "Not as things stand",
+            detail,
+        )
+    }
+
     pub(super) fn unsupported_type() -> Self {
         let detail = "Send the body as application/json.";
         Self::new(

@@ -7,7 +7,7 @@ use sallyport_queue::{ErrorNote, Verdict};
 use sallyport_telemetry::trace::{self, SpanContext, SpanKind, Trail};
 use serde_json::json;
 
-use self::desk::Desk;
+use self::desk::{BEARER, Desk};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_answered_without_the_operators_token() {
@@ -364,4 +364,98 @@ async fn a_lost_database_is_a_503_that_says_when_to_come_back() {
         assert_eq!(answer.body["type"], "/problems/unavailable");
         assert!(answer.header("retry-after").is_some());
     }
+}
+
+#[tokio::test]
+async fn a_message_is_listed_explained_paused_and_cancelled_with_a_reason() {
+    let desk = Desk::open().await;
+    let receipt = desk.accept("1").await;
+    let path = format!("/ops/queue/messages/{}", receipt.id);
+
+    let listed = desk
+        .get("/ops/queue/messages?state=ready&kind=telegram.update")
+        .await;
+    assert_eq!(listed["messages"][0]["id"], receipt.id.to_string());
+    let shown = desk.get(&path).await;
+    assert!(
+        shown["reasons"][0]
+            .as_str()
+            .unwrap()
+            .contains("waits for a worker"),
+        "{shown}"
+    );
+
+    let silent = desk.ask("DELETE", &path, Some(BEARER), "{}").await;
+    assert_eq!(silent.status, StatusCode::BAD_REQUEST);
+    let pause = r#"{"name": "telegram.update", "by": "anna", "why": "too loud"}"#;
+    assert_eq!(
+        desk.post("/ops/queue/pauses", pause).await.status,
+        StatusCode::OK
+    );
+    let shown = desk.get(&path).await;
+    assert!(
+        shown["reasons"][0]
+            .as_str()
+            .unwrap()
+            .contains("by anna: too loud"),
+        "{shown}"
+    );
+    let reason = r#"{"by": "anna", "why": "not needed"}"#;
+    let answer = desk.ask("DELETE", &path, Some(BEARER), reason).await;
+    assert_eq!(
+        (answer.status, &answer.body["done"]),
+        (StatusCode::OK, &"ordered".into())
+    );
+    let resumed = desk
+        .ask(
+            "DELETE",
+            "/ops/queue/pauses/telegram.update",
+            Some(BEARER),
+            reason,
+        )
+        .await;
+    assert_eq!(resumed.status, StatusCode::OK);
+    let unknown = desk
+        .ask("GET", "/ops/queue/messages/999999", Some(BEARER), "")
+        .await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_replay_is_tried_first_and_leaves_a_record_when_it_is_real() {
+    let desk = Desk::open().await;
+    let receipt = desk.accept("1").await;
+    desk.handle(Verdict::Done).await;
+    let ids = format!(r#""ids": ["{}"]"#, receipt.id);
+
+    let dry = desk.post("/ops/queue/replays", &format!("{{{ids}}}")).await;
+    assert_eq!(
+        (dry.status, &dry.body["count"]),
+        (StatusCode::OK, &0.into())
+    );
+    assert!(
+        dry.body["refused"][0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("done already")
+    );
+
+    let nameless = desk
+        .post("/ops/queue/replays", &format!(r#"{{{ids}, "live": true}}"#))
+        .await;
+    assert_eq!(nameless.status, StatusCode::BAD_REQUEST);
+    let real = format!(r#"{{{ids}, "live": true, "force": true, "by": "anna", "why": "again"}}"#);
+    let ordered = desk.post("/ops/queue/replays", &real).await;
+    assert_eq!(ordered.status, StatusCode::ACCEPTED);
+    let listed = desk.get("/ops/queue/replays").await;
+    assert_eq!(listed["replays"][0]["by"], "anna");
+    let gone = desk
+        .post("/ops/queue/replays", r#"{"ids": ["999999"]}"#)
+        .await;
+    assert_eq!(gone.status, StatusCode::CONFLICT);
+    assert!(
+        gone.body["detail"].as_str().unwrap().contains("earliest"),
+        "{}",
+        gone.body
+    );
 }

@@ -21,7 +21,6 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::api::{Settings, Sources, router};
-use crate::story::StoryTeller;
 
 pub(super) const BEARER: &str = "Bearer desk-ops-token";
 /// More than any answer of these tests has.
@@ -59,7 +58,7 @@ impl Desk {
             .await
             .unwrap();
         let intake = queue.intake();
-        let mut desk = Self::over(&pools, &queue.inspect(), &queue.dead_letters(), change);
+        let mut desk = Self::over(&pools, &queue, change);
         desk.queue = Some((queue, intake));
         desk._database = Some(database);
         desk
@@ -72,20 +71,10 @@ impl Desk {
         let queue = Queue::open_edge(pools.clone(), sallyport_queue::Settings::default())
             .await
             .unwrap();
-        Self::over(
-            &pools,
-            &queue.inspect(),
-            &queue.dead_letters(),
-            |settings| settings.request_ms = 2_000,
-        )
+        Self::over(&pools, &queue, |settings| settings.request_ms = 2_000)
     }
 
-    fn over(
-        pools: &Pools,
-        inspector: &sallyport_queue::Inspector,
-        dead_letters: &sallyport_queue::DeadLetters,
-        change: impl FnOnce(&mut Settings),
-    ) -> Self {
+    fn over(pools: &Pools, queue: &Queue, change: impl FnOnce(&mut Settings)) -> Self {
         let stop = CancellationToken::new();
         let recorder = Recorder::start(
             pools,
@@ -98,12 +87,7 @@ impl Desk {
             ..Settings::default()
         };
         change(&mut settings);
-        let sources = Sources {
-            teller: StoryTeller::new(inspector.clone(), recorder.clone()),
-            inspector: inspector.clone(),
-            dead_letters: dead_letters.clone(),
-            recorder,
-        };
+        let sources = Sources::of(queue, recorder);
         Self {
             router: router(&settings, sources),
             queue: None,
