@@ -55,7 +55,7 @@ pub(crate) enum Command {
     /// How the house is doing, as `/status` says it in a chat; works while Postgres is away
     Status,
     /// Look at the queue and steer it: list, show, retry, cancel, pause, resume, dead, replay, schedules
-    Queue(crate::commands::queue::QueueArguments),
+    Queue(Box<crate::commands::queue::QueueArguments>),
     /// Put a dead letter back into the queue
     Replay(ReplayArguments),
     /// Back up the database, the settings and the secrets, and remove what is older than it has to be

@@ -44,7 +44,7 @@ pub(crate) struct QueueArguments {
 #[derive(Debug, Clone, Subcommand)]
 enum QueueCommand {
     /// What waits and runs, or what ended in a certain way
-    List(list::Arguments),
+    List(Box<list::Arguments>),
     /// Everything about one message, and why it stands where it stands
     Show(show::Arguments),
     /// Let a message that waits for its next attempt run now, or put a dead letter back
@@ -58,7 +58,7 @@ enum QueueCommand {
     /// What gave up, grouped by why
     Dead,
     /// Hand messages of the log in once more; without --live only tell what would be done
-    Replay(replay::Arguments),
+    Replay(Box<replay::Arguments>),
     /// What happens by the calendar, with its next times
     Schedules(schedules::Arguments),
 }

@@ -143,7 +143,7 @@ pub(crate) const UNAVAILABLE: Page = Page {
 };
 
 /// All of them, for the addresses at which they are served.
-pub(super) const ALL: [&Page; 18] = [
+pub(super) const ALL: [&Page; 19] = [
     &TOO_SLOW,
     &HEAD_TOO_LARGE,
     &MALFORMED_REQUEST,

@@ -274,35 +274,13 @@ async fn live_window(
     else {
         return Ok((Vec::new(), None));
     };
-    let state = if delayed {
-        "q.state = 1"
-    } else {
-        super::MAY_RUN
+    let place = Place {
+        delayed,
+        partition,
+        priority,
+        id,
     };
-    let statement = include_str!("live.sql").replacen("STATE", state, 1);
-    let only = filter
-        .key
-        .as_deref()
-        .map(|key| Key::new(key).partition().to_sql());
-    let found = connection
-        .query(
-            &statement,
-            &[
-                &partition,
-                &priority,
-                &id,
-                &only,
-                &ROWS_MAX,
-                &filter.kind,
-                &filter.key,
-                &filter.bot,
-                &filter.tenant,
-                &filter.error_kind,
-                &filter.before,
-            ],
-        )
-        .await
-        .map_err(StoreError::postgres("list messages"))?;
+    let found = live_rows(connection, filter, &place).await?;
     let hands = in_hand(connection, &found).await?;
     let mut entries = Vec::new();
     for row in found
@@ -326,8 +304,14 @@ async fn live_window(
         };
         entries.push((entry, here));
     }
+    let next = behind_window(filter, delayed, &found);
+    Ok((entries.into_iter().map(|(entry, _)| entry).collect(), next))
+}
+
+/// Where the look behind this one begins; after what may run comes what is delayed.
+fn behind_window(filter: &ListFilter, delayed: bool, found: &[Row]) -> Option<ListCursor> {
     let walked: i64 = found.first().map_or(0, |row| row.get("walked"));
-    let next = match found.first() {
+    match found.first() {
         Some(row) if walked >= ROWS_MAX => Some(ListCursor::Live {
             delayed,
             partition: row
@@ -345,8 +329,52 @@ async fn live_window(
             id: -1,
         }),
         _ => None,
+    }
+}
+
+/// Behind which row a look begins.
+struct Place {
+    delayed: bool,
+    partition: i16,
+    priority: i16,
+    id: i64,
+}
+
+/// The rows of one look.
+async fn live_rows(
+    connection: &Connection,
+    filter: &ListFilter,
+    place: &Place,
+) -> Result<Vec<Row>, StoreError> {
+    let state = if place.delayed {
+        "q.state = 1"
+    } else {
+        super::MAY_RUN
     };
-    Ok((entries.into_iter().map(|(entry, _)| entry).collect(), next))
+    let statement = include_str!("live.sql").replacen("STATE", state, 1);
+    let only = filter
+        .key
+        .as_deref()
+        .map(|key| Key::new(key).partition().to_sql());
+    connection
+        .query(
+            &statement,
+            &[
+                &place.partition,
+                &place.priority,
+                &place.id,
+                &only,
+                &ROWS_MAX,
+                &filter.kind,
+                &filter.key,
+                &filter.bot,
+                &filter.tenant,
+                &filter.error_kind,
+                &filter.before,
+            ],
+        )
+        .await
+        .map_err(StoreError::postgres("list messages"))
 }
 
 fn fits(wanted: Option<ListState>, state: State) -> bool {

@@ -14,7 +14,6 @@ mod calendar;
 mod claim;
 mod control;
 mod days;
-
 mod dead;
 mod desk;
 mod effects;
@@ -24,8 +23,8 @@ mod lanes;
 mod ledger;
 mod live;
 mod look;
-mod room;
 mod replay;
+mod room;
 mod schedules;
 mod settle;
 mod take_over;
