@@ -289,7 +289,8 @@ async fn what_is_older_than_the_log_is_refused_but_a_dead_letter_owns_its_payloa
 
     let story = carried_out(&house, &order(of_kind("ask"), false)).await;
     assert_eq!(story.replayed, 1);
-    let claimed = worker.claim_but(&[kept.id]).await;
+    let mut claimed = worker.claim().await;
+    claimed.retain(|claimed| claimed.id != kept.id);
     assert_eq!(only(claimed).cause, Some(letter));
 }
 
