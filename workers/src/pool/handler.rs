@@ -99,7 +99,9 @@ pub struct KindPolicy {
 ///
 /// A limited message takes one short transaction before its attempt and one after it, each shared with other messages.
 #[derive(Clone)]
-pub struct Limits(Arc<dyn Fn(&Claimed) -> Vec<Limit> + Send + Sync>);
+pub struct Limits(Arc<LimitsOf>);
+
+type LimitsOf = dyn Fn(&Claimed) -> Vec<Limit> + Send + Sync;
 
 impl Limits {
     /// Limits as this function says.

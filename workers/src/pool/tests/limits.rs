@@ -92,7 +92,7 @@ async fn a_full_group_stands_in_nobodys_way_and_starts_in_order_when_there_is_ro
     assert!(began.lock().len() < 10, "they did not wait for the group");
     wait_until("all end", async || house.count("queue", "true").await == 0).await;
 
-    let began = began.lock();
+    let began = began.lock().clone();
     let order: Vec<_> = began.iter().map(|(id, _, _)| *id).collect();
     assert_eq!(order, limited, "the oldest first");
     let gaps = began
@@ -157,7 +157,7 @@ async fn starts_never_come_faster_than_their_rate_across_workers() {
         .await;
     wait_until("all end", async || house.count("queue", "true").await == 0).await;
 
-    let starts = starts.lock();
+    let starts = starts.lock().clone();
     let took = starts[19].0.duration_since(starts[0].0);
     assert!(took < EACH * 60, "{took:?} for 20 starts");
     for window in starts.windows(6) {
