@@ -1,5 +1,5 @@
 # Every way to run, test and check Sallyport. CI calls the same targets.
-.PHONY: help run test faults lint bench clean-data
+.PHONY: help run test simulate faults lint bench clean-data
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -9,6 +9,9 @@ run: ## start the edge, the queue, the workers and the playground on embedded de
 
 test: ## run every test, against real servers that this starts and stops
 	@scripts/test $(ARGS)
+
+simulate: ## run SEEDS seeds of the simulated queue, or tell the one SEED step by step
+	@SALLYPORT_SIM_SEEDS=$(or $(SEEDS),100000) SALLYPORT_SIM_SEED=$(SEED) cargo test -p sallyport-queue --test simulation no_seed -- --nocapture
 
 faults: ## break the house on purpose, row by row (ROWS=F1,F5 SECONDS=20 SEED=7 PLANT=loss WRITE=yes); the table is docs/faults.md
 	@scripts/faults

@@ -3,6 +3,10 @@
 //! Fence, end and consequences are one statement: it takes effect wholly, for exactly those settlements whose worker
 //! still owns the partition and whose message is still there, and for each of the others not at all. The lock on the
 //! lease keeps the ownership where it is until the commit.
+//!
+//! A settlement may reach the database twice, the second time long after its sender gave up on it. By then its message may
+//! have come back and been claimed again, by the same worker under the same token; `counted_claim` tells the two attempts
+//! apart.
 
 use std::sync::LazyLock;
 
@@ -64,6 +68,7 @@ const ENDED: &str = "
 gone AS (
     DELETE FROM queue q USING fenced s
     WHERE s.final AND q.state <> 1 AND q.partition = s.partition AND q.priority = s.priority AND q.id = s.id
+      AND q.counted_claim < s.claim
     RETURNING s.place, q.id, q.day, s.verdict, s.attempt, s.error_kind, s.error_text, s.started_at, s.claim
 ),
 ended AS (
@@ -92,6 +97,7 @@ returned AS (
     FROM fenced s
     WHERE NOT s.final AND q.state <> 1
       AND q.partition = s.partition AND q.priority = s.priority AND q.id = s.id
+      AND q.counted_claim < s.claim
     RETURNING s.place, q.id, q.day, s.verdict, s.attempt, s.error_kind, s.error_text, s.started_at, s.claim
 ),
 tried AS (

@@ -192,6 +192,9 @@ impl Driver {
     /// What the verdict means for the key, in memory and in the rows.
     fn fate(&self, finished: &Finished, verdict: &Verdict, now: Instant) -> (Fate, HoldChange) {
         let (key, id) = (&finished.message.key, finished.message.id);
+        let works = self
+            .partitions
+            .works(finished.message.partition, finished.message.token);
         let fate = match comes_back_in(verdict) {
             None => Fate::Ended,
             Some(back_in) => {
@@ -203,7 +206,8 @@ impl Driver {
             Fate::HeldUntil(until) => HoldChange::Until(until.saturating_duration_since(now)),
             Fate::Parked => HoldChange::Park,
             Fate::SteppedOver => HoldChange::StepOver,
-            Fate::Ended if self.mailboxes.is_held_for(key, id) => HoldChange::Lift,
+            // A partition that leaves has no mailboxes any more, and what runs in it may be a head that holds its key.
+            Fate::Ended if self.mailboxes.is_held_for(key, id) || !works => HoldChange::Lift,
             Fate::Ended => HoldChange::Keep,
         };
         (fate, hold)

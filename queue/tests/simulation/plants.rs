@@ -1,0 +1,56 @@
+//! Each planted bug is found, by which seed and with which words; and that seed tells the same story again.
+
+use crate::plant::Plant;
+use crate::seeds::run_all;
+use crate::world::run;
+
+/// Within so many seeds every planted bug shows.
+const SEEDS_MAX: u64 = 500;
+
+/// `words` are what the violation may begin with: which of its consequences shows first is the seed's choice.
+fn is_found(plant: Plant, words: &[&str]) {
+    let found = run_all(SEEDS_MAX, Some(plant)).expect_err("the planted bug was not found");
+    println!("{plant:?} is found by seed {}: {found:?}", found.seed);
+    let violation = found.violation.clone().unwrap_or_default();
+    assert!(
+        words.iter().any(|word| violation.starts_with(word)),
+        "{found:?}"
+    );
+    assert_eq!(run(found.seed, Some(plant), false), found);
+    assert_eq!(run(found.seed, Some(plant), false), found);
+}
+
+#[test]
+fn an_answer_before_the_flush_is_found() {
+    is_found(Plant::AckBeforeFsync, &["lost"]);
+}
+
+#[test]
+fn a_settlement_without_a_fence_is_found() {
+    is_found(Plant::NoFence, &["fence", "double", "uncounted"]);
+}
+
+#[test]
+fn a_replay_without_the_unique_pair_is_found() {
+    is_found(Plant::ReplayWithoutPair, &["double"]);
+}
+
+#[test]
+fn a_takeover_that_does_not_count_is_found() {
+    is_found(Plant::TakeoverWithoutCounting, &["uncounted"]);
+}
+
+#[test]
+fn a_mailbox_that_does_not_wait_for_the_settlement_is_found() {
+    is_found(Plant::SettleWithoutWaiting, &["order", "double"]);
+}
+
+#[test]
+fn a_worker_that_remembers_the_last_number_it_saw_is_found() {
+    is_found(Plant::LastSeen, &["stuck", "order"]);
+}
+
+#[test]
+fn an_edge_that_leaves_its_spool_too_early_is_found() {
+    is_found(Plant::BackTooEarly, &["order"]);
+}
