@@ -20,6 +20,8 @@ use std::process::ExitCode;
 
 use sallyport_config::Mistake;
 
+use crate::patience::StoppedWaiting;
+
 /// `EX_USAGE` of sysexits: the configuration is wrong, and starting again will not help.
 const EXIT_CONFIGURATION: u8 = 64;
 
@@ -40,6 +42,8 @@ impl std::error::Error for Misconfigured {}
 pub(crate) fn exit_code(outcome: anyhow::Result<ExitCode>) -> ExitCode {
     match outcome {
         Ok(code) => code,
+        // Nothing had begun, so nothing was cut off.
+        Err(error) if error.is::<StoppedWaiting>() => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("{error:#}"));
             match error.downcast_ref::<Misconfigured>() {

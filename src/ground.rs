@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::cli::Places;
 use crate::dev_certificates;
+use crate::patience::Patience;
 use crate::ports;
 use crate::settings::Settings;
 use crate::sockets::Sockets;
@@ -77,12 +78,13 @@ pub(crate) fn start_log(settings: &Settings) -> anyhow::Result<(Identity, logs::
 }
 
 impl Ground {
-    /// Lays the ground: everything is up, nothing is let in yet.
+    /// Lays the ground: everything is up, nothing is let in yet. Who works waits for Postgres, with the admin door open.
     pub(crate) async fn lay(
         settings: &Settings,
         identity: Identity,
         role: ProcessRole,
         sockets: &Sockets,
+        patience: &Patience,
     ) -> anyhow::Result<Self> {
         let exposition = metrics::install();
         let health = Health::new(identity.clone());
@@ -111,7 +113,7 @@ impl Ground {
             pools: pools.clone(),
             redis: redis.clone(),
         };
-        let queue = open_queue(settings, stores, role)
+        let queue = open_queue(settings, stores, role, patience)
             .await
             .context("opening the queue")?;
         let recorder = Recorder::start(&pools, &settings.monitoring.traces.recorder, &tasks, &last);
@@ -270,17 +272,19 @@ async fn open_queue(
     settings: &Settings,
     stores: Stores,
     role: ProcessRole,
+    patience: &Patience,
 ) -> anyhow::Result<Queue> {
     let queue = settings.stores.queue.clone();
     if role == ProcessRole::Edge {
         return Ok(Queue::open_edge(stores, queue).await?);
     }
-    let queue = Queue::open(stores, queue).await?;
+    let opening = patience.insist(async || Ok(Queue::open(stores.clone(), queue.clone()).await?));
+    let queue = opening.await?;
     // Before anything is let in, so that on a new database no message meets its day's partition being attached. The
     // janitor's own visits begin after this one.
-    queue
-        .janitor()
-        .sweep()
+    let janitor = queue.janitor();
+    patience
+        .insist(async || Ok(janitor.sweep().await?))
         .await
         .context("making the days of the log")?;
     Ok(queue)

@@ -11,6 +11,7 @@ mod dev_secrets;
 mod ground;
 mod instance;
 mod levers;
+mod patience;
 mod places;
 mod ports;
 mod ready;

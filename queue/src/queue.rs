@@ -46,7 +46,11 @@ impl Queue {
     /// The database is away, dishonest, unmigrated, or made for another number of partitions.
     pub async fn open(stores: impl Into<Stores>, settings: Settings) -> Result<Self, OpenError> {
         let queue = Self::new(stores.into(), settings);
-        ground::check(&queue.pools, &queue.tasks).await?;
+        if let Err(error) = ground::check(&queue.pools, &queue.tasks).await {
+            // Whoever tries again opens another one.
+            queue.stop.cancel();
+            return Err(error);
+        }
         let hearing = wake::hear(queue.bell.clone(), queue.pools.clone(), queue.stop.clone());
         queue.tasks.spawn(hearing);
         if let Some(redis) = queue.redis.clone() {

@@ -12,6 +12,7 @@ use sallyport_postgres::ProcessRole;
 use crate::cli::Places;
 use crate::commands::drained;
 use crate::ground::{self, Ground};
+use crate::patience::Patience;
 use crate::places;
 use crate::settings::Settings;
 use crate::signals::{Signals, Stops};
@@ -22,7 +23,8 @@ pub(crate) async fn run(places: &Places, sockets: &Sockets) -> anyhow::Result<Ex
     let (identity, _log) = ground::start_log(&settings)?;
     let signals = Signals::install()?;
     let stops = signals.stops();
-    let ground = Ground::lay(&settings, identity, ProcessRole::Edge, sockets).await?;
+    let patience = Patience::until(stops.soft.clone());
+    let ground = Ground::lay(&settings, identity, ProcessRole::Edge, sockets, &patience).await?;
     let edge = open(&settings, places, &ground, sockets, &stops).await?;
     sockets::tell_ready();
 

@@ -19,6 +19,7 @@ use crate::commands::{drained, gateway, migrate, say, workers};
 use crate::ground::{self, Ground};
 use crate::instance::Instance;
 use crate::levers::{PostgresAway, WorkerKill};
+use crate::patience::Patience;
 use crate::places;
 use crate::ready::{self, Ready};
 use crate::settings::Settings;
@@ -39,34 +40,42 @@ pub(crate) async fn run(
     let (identity, _log) = ground::start_log(&settings)?;
     let signals = Signals::install()?;
     let stops = signals.stops();
-    migrate::migrate(&settings).await?;
 
-    let ground = Ground::lay(&settings, identity, ProcessRole::Both, sockets).await?;
-    let (orders, kills) = mpsc::channel(1);
-    let outside = CancellationToken::new();
-    let playground = match arguments.no_playground {
-        true => None,
-        false => Some(start_playground(&settings, &ground, orders.clone(), outside.clone()).await?),
-    };
-    let edge = gateway::open(&settings, places, &ground, sockets, &stops).await?;
-    let api = Stops::default();
-    workers::serve_api(&settings, &ground, sockets, api.clone()).await?;
-    let pool = workers::start(&settings, &ground, stops.soft.child_token()).await?;
-
-    let ready = ready(
-        &settings,
-        places,
-        &edge,
-        &pool,
-        playground.as_ref(),
-        model,
-        started.elapsed(),
-    );
-    instance.describe(&ready.place())?;
-    announce(&ready)?;
-    backups::keep_to_the_schedule(&settings, places, &ground, stops.soft.child_token());
-    sockets::tell_ready();
+    // The start listens to signals, too: it may have to wait for Postgres.
     let work = async {
+        let patience = Patience::until(stops.soft.clone());
+        patience
+            .insist(async || migrate::migrate(&settings).await)
+            .await?;
+        let ground =
+            Ground::lay(&settings, identity, ProcessRole::Both, sockets, &patience).await?;
+        let (orders, kills) = mpsc::channel(1);
+        let outside = CancellationToken::new();
+        let playground = match arguments.no_playground {
+            true => None,
+            false => {
+                Some(start_playground(&settings, &ground, orders.clone(), outside.clone()).await?)
+            }
+        };
+        let edge = gateway::open(&settings, places, &ground, sockets, &stops).await?;
+        let api = Stops::default();
+        workers::serve_api(&settings, &ground, sockets, api.clone()).await?;
+        let pool = workers::start(&settings, &ground, stops.soft.child_token(), &patience).await?;
+
+        let took = started.elapsed();
+        let ready = ready(
+            &settings,
+            places,
+            &edge,
+            &pool,
+            playground.as_ref(),
+            model,
+            took,
+        );
+        instance.describe(&ready.place())?;
+        announce(&ready)?;
+        backups::keep_to_the_schedule(&settings, places, &ground, stops.soft.child_token());
+        sockets::tell_ready();
         let pool = until_stopped(&settings, &ground, pool, kills, &stops.soft).await?;
         ground.leave(sockets);
         let parts = Running {
@@ -123,7 +132,8 @@ async fn until_stopped(
         }
         tracing::warn!(name: "worker.killed", "The worker was killed by hand; another takes over when its lease is out");
         pool.kill().await;
-        pool = workers::start(settings, ground, soft.child_token()).await?;
+        let patience = Patience::until(soft.clone());
+        pool = workers::start(settings, ground, soft.child_token(), &patience).await?;
     }
 }
 

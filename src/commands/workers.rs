@@ -19,6 +19,7 @@ use crate::backups;
 use crate::cli::Places;
 use crate::commands::{drained, migrate};
 use crate::ground::{self, Ground};
+use crate::patience::Patience;
 use crate::places;
 use crate::settings::Settings;
 use crate::signals::Signals;
@@ -32,14 +33,18 @@ pub(crate) async fn run(places: &Places, sockets: &Sockets) -> anyhow::Result<Ex
     let (identity, _log) = ground::start_log(&settings)?;
     let signals = Signals::install()?;
     let soft = signals.stops().soft;
-    let ground = Ground::lay(&settings, identity, ProcessRole::Workers, sockets).await?;
-    let api = Stops::default();
-    serve_api(&settings, &ground, sockets, api.clone()).await?;
-    let workers = start(&settings, &ground, soft.child_token()).await?;
-    backups::keep_to_the_schedule(&settings, places, &ground, soft.child_token());
-    sockets::tell_ready();
 
+    // The start listens to signals, too: it may have to wait for Postgres.
     let work = async {
+        let patience = Patience::until(soft.clone());
+        let role = ProcessRole::Workers;
+        let ground = Ground::lay(&settings, identity, role, sockets, &patience).await?;
+        let api = Stops::default();
+        serve_api(&settings, &ground, sockets, api.clone()).await?;
+        let workers = start(&settings, &ground, soft.child_token(), &patience).await?;
+        backups::keep_to_the_schedule(&settings, places, &ground, soft.child_token());
+        sockets::tell_ready();
+
         soft.cancelled().await;
         ground.leave(sockets);
         let farewell = say_goodbye(&api, sockets);
@@ -48,8 +53,10 @@ pub(crate) async fn run(places: &Places, sockets: &Sockets) -> anyhow::Result<Ex
         drop(workers);
         api.stop.cancel();
         ground.close().await;
+        anyhow::Ok(())
     };
-    Ok(drained(signals.serve(work).await))
+    // On the heap: it holds every room until the last one has stopped.
+    Ok(drained(signals.serve(Box::pin(work)).await.transpose()?))
 }
 
 /// Joins the fleet and starts to work.
@@ -57,12 +64,16 @@ pub(crate) async fn start(
     settings: &Settings,
     ground: &Ground,
     stop: CancellationToken,
+    patience: &Patience,
 ) -> anyhow::Result<WorkersHandle> {
     let began = Instant::now();
     ground.queue.start_chores();
     // A name of its own at every start: whoever comes back under an old name would own what it may not know it owns.
     let me = WorkerId::unique(&ground.health.identity().instance, std::process::id());
-    let membership = Membership::join(&ground.pools, &settings.stores.membership, me)
+    let membership = patience
+        .insist(async || {
+            Ok(Membership::join(&ground.pools, &settings.stores.membership, me.clone()).await?)
+        })
         .await
         .context("joining the workers")?;
     let apps = migrate::apps(settings)?

@@ -1,4 +1,5 @@
-//! Points in a message's life at which a test stops the process (the kill points K0 to K11), and two places for planted faults.
+//! Points in a message's life at which a test stops the process (the kill points K0 to K11), places for planted faults, and a disk
+//! that fails.
 //!
 //! A point that is armed tells on standard error that it was reached, and the task that reached it goes no further: the test sees the
 //! line and kills the process, as a power cut would. Everything else of the process goes on meanwhile. Built for tests only: the
@@ -46,11 +47,13 @@ pub enum Point {
     Loss,
     /// A planted fault: a send that is made twice and reported once.
     Double,
+    /// A flush of the spool's disk that fails, or takes its time.
+    SpoolSync,
 }
 
 impl Point {
     /// Every point.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::K0,
         Self::K1,
         Self::K2,
@@ -65,6 +68,7 @@ impl Point {
         Self::K11,
         Self::Loss,
         Self::Double,
+        Self::SpoolSync,
     ];
 
     /// Its name in a plan.
@@ -85,6 +89,7 @@ impl Point {
             Self::K11 => "K11",
             Self::Loss => "loss",
             Self::Double => "double",
+            Self::SpoolSync => "spool-sync",
         }
     }
 }
@@ -155,6 +160,13 @@ pub fn is_planted(point: Point) -> bool {
         tell(point);
     }
     is_due
+}
+
+/// Passes a point on a thread that may block. Where it is armed with `sleep(2000)` the thread sleeps so long, and whether it is to fail
+/// says the answer (`return`).
+#[must_use]
+pub fn fails(point: Point) -> bool {
+    fail::eval(point.name(), |_| ()).is_some()
 }
 
 /// How long whoever reached a point is held up.

@@ -43,6 +43,8 @@ pub(crate) struct Try {
     pub(crate) took: Duration,
     /// `None` where no answer came.
     pub(crate) status: Option<u16>,
+    /// Whether the answer said when to come again.
+    pub(crate) says_when: bool,
 }
 
 /// What the clients know in the end.
@@ -70,7 +72,8 @@ impl Told {
             .count()
     }
 
-    fn due_between(&self, from: Moment, to: Moment) -> impl Iterator<Item = &Try> {
+    /// The tries that were due between the two moments.
+    pub(crate) fn due_between(&self, from: Moment, to: Moment) -> impl Iterator<Item = &Try> {
         self.tries
             .iter()
             .filter(move |tried| (from..to).contains(&tried.due))
@@ -179,11 +182,13 @@ impl Sender {
         };
         let (mut due, mut again_after) = (due, AGAIN_FIRST);
         loop {
-            let status = self.post(&body).await;
+            let answer = self.post(&body).await;
+            let status = answer.map(|(status, _)| status);
             self.told.lock().tries.push(Try {
                 due: moment(self.origin, due),
                 took: due.elapsed(),
                 status,
+                says_when: answer.is_some_and(|(_, says_when)| says_when),
             });
             match status {
                 Some(200..300) => {
@@ -204,7 +209,7 @@ impl Sender {
         self.told.lock().asked.push(asked);
     }
 
-    async fn post(&self, body: &str) -> Option<u16> {
+    async fn post(&self, body: &str) -> Option<(u16, bool)> {
         let posting = self
             .client
             .post(&self.url)
@@ -213,7 +218,8 @@ impl Sender {
             .body(body.to_owned())
             .send();
         let answer = self.give_up.run_until_cancelled(posting).await?.ok()?;
-        Some(answer.status().as_u16())
+        let says_when = answer.headers().contains_key("Retry-After");
+        Some((answer.status().as_u16(), says_when))
     }
 }
 

@@ -9,8 +9,9 @@ use rand::rngs::StdRng;
 
 use crate::checker::{History, Judgement, Plant, judge, plant};
 use crate::cluster::Cluster;
-use crate::load::Base;
-use crate::site::{Evidence, Site};
+use crate::load::{Base, Load};
+use crate::redis_server::RedisServer;
+use crate::site::{Evidence, Servers, Site};
 
 /// Leases in the rows: short, so that a takeover is quick to see.
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
@@ -41,6 +42,7 @@ pub(crate) struct Row {
 /// What a row is run with.
 pub(crate) struct Stage {
     pub(crate) cluster: Cluster,
+    pub(crate) redis: RedisServer,
     pub(crate) base: Base,
     /// How long the row's load lasts, as far as time decides.
     pub(crate) lasting: Duration,
@@ -63,14 +65,34 @@ pub(crate) enum Planted {
 impl Stage {
     /// A house with short leases, ready, with the planted fault if it belongs there.
     pub(crate) async fn open(&mut self) -> Site {
-        self.cluster.bring_up().await;
-        Site::open(&self.cluster, &[LEASE_SETTING], self.armed()).await
+        self.open_with(&[]).await
+    }
+
+    /// The same with these settings.
+    pub(crate) async fn open_with(&mut self, settings: &[(&str, &str)]) -> Site {
+        let settings = [&[LEASE_SETTING], settings].concat();
+        let armed = self.armed();
+        Site::open(self.servers().await, &settings, armed).await
     }
 
     /// The same, built and not started.
     pub(crate) async fn build(&mut self) -> Site {
+        Site::build(self.servers().await, &[LEASE_SETTING]).await
+    }
+
+    async fn servers(&mut self) -> Servers<'_> {
         self.cluster.bring_up().await;
-        Site::build(&self.cluster, &[LEASE_SETTING]).await
+        self.redis.bring_up().await;
+        Servers {
+            postgres: &self.cluster,
+            redis: &self.redis,
+        }
+    }
+
+    /// Waits until the load has lasted so long.
+    pub(crate) async fn wait_for(&self, load: &Load, lasting: Duration) {
+        let gone = Duration::from_micros(load.now());
+        tokio::time::sleep(lasting.saturating_sub(gone)).await;
     }
 
     /// One of two times: at full length, or short.

@@ -3,20 +3,30 @@
 use crate::row::Row;
 
 mod f1;
+mod f10;
+mod f11;
+mod f12;
 mod f2;
+mod f3;
 mod f34;
+mod f4;
 mod f47;
 mod f5;
 mod f7;
 mod f8;
 
 /// Every row that there is.
-pub(crate) const ROWS: [&Row; 7] = [
+pub(crate) const ROWS: [&Row; 12] = [
     &f1::ROW,
     &f2::ROW,
+    &f3::ROW,
+    &f4::ROW,
     &f5::ROW,
     &f7::ROW,
     &f8::ROW,
+    &f10::ROW,
+    &f11::ROW,
+    &f12::ROW,
     &f34::ROW,
     &f47::ROW,
 ];

@@ -1,18 +1,21 @@
 //! A house to be broken: an edge, two workers and the stand-ins as processes of their own, on a Postgres that may be killed, with a TCP
 //! proxy before Postgres and one before the provider.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::checker::{History, Moment, Number, Seen};
+use crate::checker::{Answer, History, Moment, Number, Seen};
 use crate::cluster::Cluster;
+use crate::listener::Listener;
 use crate::load::{Base, Load, Told};
 use crate::outfit::{self, OWN_SERVER, Outfit, free_port, tick};
 use crate::program::Program;
 use crate::proxy::Proxy;
+use crate::redis_server::RedisServer;
 use crate::witness::{Sight, Witness};
 
 /// How long accepted messages may take to be answered once the fault is over, as long as nothing more happens.
@@ -47,6 +50,8 @@ pub(crate) struct Site {
     pub(crate) postgres: Proxy,
     /// Between the house and Telegram.
     pub(crate) provider: Proxy,
+    /// Between the house and Redis.
+    pub(crate) redis: Proxy,
     pub(crate) client: reqwest::Client,
     /// Armed in every worker at every start, besides what a row arms.
     pub(crate) planted: String,
@@ -54,8 +59,17 @@ pub(crate) struct Site {
     pub(crate) origin: Instant,
     origin_ms: i64,
     database: String,
+    redis_server: SocketAddr,
+    redis_prefix: String,
     playground: Program,
     witness: Witness,
+}
+
+/// The servers that a house stands on.
+#[derive(Clone, Copy)]
+pub(crate) struct Servers<'s> {
+    pub(crate) postgres: &'s Cluster,
+    pub(crate) redis: &'s RedisServer,
 }
 
 /// What clients and stand-in have to say when everything has come to rest.
@@ -70,7 +84,12 @@ pub(crate) struct Evidence {
 
 impl Site {
     /// A database with the schema, and the stand-ins; nothing of the house runs yet.
-    pub(crate) async fn build(cluster: &Cluster, settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn build(servers: Servers<'_>, settings: &[(&str, &str)]) -> Self {
+        let cluster = servers.postgres;
+        let redis_server = servers.redis.address();
+        let redis = Proxy::start(free_port(), redis_server).await.unwrap();
+        let redis_url = format!("redis://{}/", redis.address());
+        let redis_prefix = format!("row-{}", redis.address().port());
         let postgres = Proxy::start(free_port(), cluster.address()).await.unwrap();
         let database = outfit::create_database(&cluster.url()).await;
         let through_proxy = database.replace(
@@ -83,6 +102,8 @@ impl Site {
             OWN_SERVER[0],
             OWN_SERVER[1],
             ("TELEGRAM_OPS_API", api.as_str()),
+            ("REDIS_URL", redis_url.as_str()),
+            ("REDIS_KEY_PREFIX", redis_prefix.as_str()),
             ("SALLYPORT_LOG", "warn"),
             ("OPS_TOKEN", "a-token-of-the-fault-rows"),
         ];
@@ -108,11 +129,14 @@ impl Site {
             outfit,
             postgres,
             provider,
+            redis,
             client,
             planted: String::new(),
             origin: Instant::now(),
             origin_ms: Timestamp::now().as_millisecond(),
             database,
+            redis_server,
+            redis_prefix,
             playground,
         };
         site.wait_for_the_stand_in().await;
@@ -120,8 +144,12 @@ impl Site {
     }
 
     /// The whole house, ready.
-    pub(crate) async fn open(cluster: &Cluster, settings: &[(&str, &str)], planted: &str) -> Self {
-        let mut site = Self::build(cluster, settings).await;
+    pub(crate) async fn open(
+        servers: Servers<'_>,
+        settings: &[(&str, &str)],
+        planted: &str,
+    ) -> Self {
+        let mut site = Self::build(servers, settings).await;
         planted.clone_into(&mut site.planted);
         for number in 0..site.workers.len() {
             site.start_worker(number, "");
@@ -169,6 +197,47 @@ impl Site {
         capacity.is_some_and(|bytes| bytes > 0.0)
     }
 
+    /// How many messages the edge holds without Postgres; none while it does not answer.
+    pub(crate) async fn spooled(&self) -> Option<f64> {
+        let family = "sallyport_spool_records";
+        self.gateway.metric(&self.client, family).await
+    }
+
+    /// Waits until the edge holds nothing any more: how long that took, none if it took too long.
+    pub(crate) async fn drains(&self, patience: Duration) -> Option<Duration> {
+        let began = Instant::now();
+        while self.spooled().await != Some(0.0) {
+            if began.elapsed() > patience {
+                return None;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Some(began.elapsed())
+    }
+
+    /// Where the edges of this house keep their spools, unless a row says otherwise.
+    pub(crate) fn spool_folder(&self) -> PathBuf {
+        self.outfit.home.path().join("spool")
+    }
+
+    /// Where Redis is, without a proxy.
+    pub(crate) fn redis_url(&self) -> String {
+        format!("redis://{}/", self.redis_server)
+    }
+
+    /// Somebody who listens to the live bus.
+    pub(crate) fn listener(&self) -> Listener {
+        Listener::start(self.redis_url(), format!("{}:live", self.redis_prefix))
+    }
+
+    /// The events of the live bus that there have to be: one for every message that has ended.
+    pub(crate) async fn endings(&self) -> Vec<String> {
+        let database = outfit::connect(&self.database).await;
+        let question = "select 'message:' || message_id from endings";
+        let rows = database.query(question, &[]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
     /// Begins to post.
     pub(crate) fn load(&self, base: Base) -> Load {
         let edge = format!("http://127.0.0.1:{}", self.outfit.doors.http);
@@ -192,11 +261,25 @@ impl Site {
 
     /// Ends the load, waits until everything that was accepted is answered or nothing happens any more, and takes down the evidence.
     pub(crate) async fn evidence(&self, load: Load) -> Evidence {
-        let told = load.finish(LAST_ACCEPTS).await;
+        self.evidence_without(load, &BTreeSet::new()).await
+    }
+
+    /// The same where the row itself destroyed the only copy of `spoiled`: they may come or not, and nobody waits for them.
+    pub(crate) async fn evidence_without(
+        &self,
+        load: Load,
+        spoiled: &BTreeSet<Number>,
+    ) -> Evidence {
+        let mut told = load.finish(LAST_ACCEPTS).await;
+        for asked in &mut told.asked {
+            if spoiled.contains(&asked.number) {
+                asked.answer = Answer::Unknown;
+            }
+        }
         let accepted: Vec<Number> = told
             .asked
             .iter()
-            .filter(|asked| asked.accepted.is_some())
+            .filter(|asked| asked.answer == Answer::Accepted)
             .map(|asked| asked.number)
             .collect();
         let (mut seen, mut since, mut unseen) = (0, Instant::now(), accepted.clone());

@@ -2,6 +2,8 @@
 
 use tokio_postgres::error::SqlState;
 
+use crate::error::PoolError;
+
 /// The kinds of trouble that callers treat differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -70,6 +72,27 @@ pub fn classify(error: &tokio_postgres::Error) -> Fault {
         | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Fault::ConnectionLost,
         _ => by_class(code.code()),
     }
+}
+
+/// Whether what lies at the ground of `error` may pass by waiting: a server that is away, starting, or busy. A server that refuses this
+/// login or has no such database does not come round, and neither does an address that cannot be read.
+#[must_use]
+pub fn may_pass(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut is_about_connecting = false;
+    let mut cause = Some(error);
+    while let Some(this) = cause {
+        if let Some(error) = this.downcast_ref::<PoolError>() {
+            is_about_connecting =
+                matches!(error, PoolError::Busy { .. } | PoolError::Connect { .. });
+        }
+        if let Some(error) = this.downcast_ref::<tokio_postgres::Error>() {
+            // The driver has no word for a connection that took too long; without a code of the server's it was not made.
+            let was_not_made = is_about_connecting && error.code().is_none();
+            return was_not_made || classify(error).may_pass_later();
+        }
+        cause = this.source();
+    }
+    is_about_connecting
 }
 
 /// Whether a row was routed to the default partition while the partition it belongs to was being attached. Unlike a table's own

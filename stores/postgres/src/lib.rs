@@ -16,7 +16,7 @@ mod settings;
 pub mod testing;
 
 pub use error::PoolError;
-pub use fault::{Fault, classify};
+pub use fault::{Fault, classify, may_pass};
 pub use ground::{Ground, GroundError, check_ground};
 pub use migrate::{AppMigration, MigrateError, migrate, migrate_app};
 pub use pools::{Connection, Pool, Pools};

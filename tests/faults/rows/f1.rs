@@ -6,7 +6,9 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 
 use crate::kill_plan::{Done, Kill, goes_on, plan};
+use crate::proxy::Way;
 use crate::row::{Duplicates, Outcome, Row, Stage, spell};
+use crate::site::Site;
 
 pub(crate) const ROW: Row = Row {
     id: "F1",
@@ -18,6 +20,8 @@ pub(crate) const ROW: Row = Row {
 
 /// How soon a restarted edge must take messages.
 const READY_MAX: Duration = Duration::from_secs(3);
+/// How long Postgres is away before a kill at K11.
+const AWAY: Duration = Duration::from_millis(500);
 /// How long a point may take to be reached under load.
 const REACHED_WITHIN: Duration = Duration::from_secs(15);
 
@@ -28,7 +32,11 @@ fn run(stage: &mut Stage) -> LocalBoxFuture<'_, Outcome> {
 async fn kill_edges(stage: &mut Stage) -> Outcome {
     let mut site = stage.open().await;
     let has_spool = site.has_spool().await;
-    let kills = plan(stage, &["K0", "K1", "K2", "K3", "K4"], "");
+    let points: &[&'static str] = match has_spool {
+        true => &["K0", "K1", "K2", "K3", "K4", "K11"],
+        false => &["K0", "K1", "K2", "K3", "K4"],
+    };
+    let kills = plan(stage, points, "");
     let load = site.load(stage.base);
     let (began, mut done, mut slowest) = (Instant::now(), Done::default(), Duration::ZERO);
     for kill in kills {
@@ -45,6 +53,9 @@ async fn kill_edges(stage: &mut Stage) -> Outcome {
         slowest = slowest.max(took);
         match kill {
             Kill::At { point, .. } => {
+                if point == "K11" {
+                    away_and_back(&site).await;
+                }
                 let reached = site.gateway.reaches(point, &site.outfit, REACHED_WITHIN);
                 if reached.await {
                     done.note(point);
@@ -78,4 +89,11 @@ async fn kill_edges(stage: &mut Stage) -> Outcome {
         outcome.lacks("K11, since the edge has no spool");
     }
     outcome
+}
+
+/// Fills the spool, so that there is something to be replayed.
+async fn away_and_back(site: &Site) {
+    site.postgres.switch(Way::Refuse);
+    tokio::time::sleep(AWAY).await;
+    site.postgres.switch(Way::Pass);
 }

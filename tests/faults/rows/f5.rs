@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 
-use crate::load::Load;
 use crate::row::{Duplicates, Outcome, Row, Stage, spell};
 use crate::site::Site;
 
@@ -42,7 +41,8 @@ async fn kill_postgres(stage: &mut Stage) -> Outcome {
     tokio::time::sleep(outage.saturating_sub(killed_at.elapsed())).await;
     stage.cluster.bring_up().await;
     let (back, away) = (load.now(), killed_at.elapsed());
-    wait_to_the_end(stage, &load).await;
+    let drained = site.drains(away * 2).await;
+    stage.wait_for(&load, stage.lasting).await;
 
     let mut outcome = Outcome::of(site.evidence(load).await);
     let Some(evidence) = outcome.evidence() else {
@@ -69,6 +69,16 @@ async fn kill_postgres(stage: &mut Stage) -> Outcome {
         spell(caught_up)
     );
     outcome.check(words, caught_up.is_some_and(|after| after <= away * 2));
+    let words = format!(
+        "the spool was empty after {} (twice the outage)",
+        spell(drained)
+    );
+    outcome.check_with(
+        "the edge has no spool",
+        has_spool,
+        &words,
+        drained.is_some(),
+    );
     outcome
 }
 
@@ -84,9 +94,4 @@ async fn unready_after(site: &Site, patience: Duration) -> Option<Duration> {
         }
     }
     Some(began.elapsed())
-}
-
-async fn wait_to_the_end(stage: &Stage, load: &Load) {
-    let gone = Duration::from_micros(load.now());
-    tokio::time::sleep(stage.lasting.saturating_sub(gone)).await;
 }
