@@ -109,7 +109,7 @@ fn launch(port: u16, folder: &Path) -> Child {
         .arg(folder);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     command.stderr(Stdio::null());
-    command.spawn().unwrap_or_else(|error| {
-        panic!("redis-server cannot be started: {error}; `make test` installs it")
-    })
+    command
+        .spawn()
+        .expect("redis-server can be started; `make test` installs it")
 }
