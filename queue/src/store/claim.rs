@@ -180,6 +180,15 @@ impl Store {
         more
     }
 
+    /// Notes that the claims of these are not ours to forget any more: whoever owns their partitions now has to find what
+    /// we had begun, and may not have looked yet.
+    pub(super) fn leave_to_the_heir<'m>(&self, messages: impl Iterator<Item = &'m ClaimRef>) {
+        let mut open_claims = self.shared.open_claims.lock();
+        for message in messages {
+            open_claims.in_hand.remove(&message.claim);
+        }
+    }
+
     /// Notes that these are no longer in hand.
     pub(super) fn out_of_hand<'m>(&self, messages: impl Iterator<Item = &'m ClaimRef>) {
         let mut open_claims = self.shared.open_claims.lock();

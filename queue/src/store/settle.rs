@@ -124,7 +124,12 @@ impl Store {
         answers: &[Settled],
         began: Instant,
     ) {
-        self.out_of_hand(settlements.iter().map(|settlement| &settlement.message));
+        let (ours, lost): (Vec<_>, Vec<_>) = settlements
+            .iter()
+            .zip(answers)
+            .partition(|(_, answer)| **answer == Settled::Durable);
+        self.out_of_hand(ours.iter().map(|(settlement, _)| &settlement.message));
+        self.leave_to_the_heir(lost.iter().map(|(settlement, _)| &settlement.message));
         let mut partitions = crate::partition::PartitionSet::EMPTY;
         for (settlement, answer) in settlements.iter().zip(answers) {
             if *answer == Settled::Durable {

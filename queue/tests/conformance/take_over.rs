@@ -136,6 +136,26 @@ async fn l5_an_unsettled_send_is_ambiguous_and_other_kinds_are_not() {
 }
 
 #[tokio::test]
+async fn l5_what_a_loser_learns_of_its_loss_takes_nothing_from_its_heir() {
+    let house = House::new().await;
+    let loser = house.worker("a").await;
+    let send = house
+        .accept(NewMessage {
+            kind: "telegram.send".to_owned(),
+            ..message("out:1")
+        })
+        .await;
+    let claimed = only(loser.claim().await);
+    let heir = house.worker("b").await;
+
+    let settled = loser.settle(end(&claimed, Verdict::Done)).await;
+    assert_eq!(settled, Settled::Stale);
+    assert!(loser.claim().await.is_empty());
+
+    assert_eq!(heir.take_over().await.ambiguous, [send.id]);
+}
+
+#[tokio::test]
 async fn l9_held_keys_are_loaded_with_what_is_left_of_their_time() {
     let house = House::new().await;
     let lost = house.worker("a").await;

@@ -111,6 +111,11 @@ impl Claiming {
         next
     }
 
+    /// The claim's row is not ours to forget any more.
+    pub(super) fn leave_to_the_heir(&mut self, claim: ClaimId) {
+        self.open.remove(&claim);
+    }
+
     /// These are no longer in hand; a claim of which nothing is may be forgotten by its row, too.
     pub(super) fn out_of_hand<'m>(&mut self, messages: impl IntoIterator<Item = &'m ClaimRef>) {
         for message in messages {

@@ -90,7 +90,10 @@ impl Worker {
             self.me(),
             format_args!("knows that the end of {} is {settled:?}", message.id.0),
         );
-        self.claiming.out_of_hand([message]);
+        match settled {
+            Settled::Durable => self.claiming.out_of_hand([message]),
+            Settled::Stale => self.claiming.leave_to_the_heir(message.claim),
+        }
         if self.partitions.owns(message.partition, message.token) {
             self.partitions.end(message.partition, message.token);
             let fate = match settled {
