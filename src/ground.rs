@@ -4,6 +4,7 @@
 //! the pool have stopped.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::cli::Places;
 use crate::dev_certificates;
+use crate::durable::Durable;
 use crate::patience::Patience;
 use crate::ports;
 use crate::settings::Settings;
@@ -89,7 +91,10 @@ impl Ground {
         let exposition = metrics::install();
         let health = Health::new(identity.clone());
         let doors = Doors::of(role, &health);
-        let postgres = health.component("postgres", true);
+        // An edge can do without it as long as it has a spool.
+        let postgres = health.component("postgres", role != ProcessRole::Edge);
+        let has_spool = !settings.stores.queue.spool.directory.as_os_str().is_empty();
+        let durable = Durable::of(role, has_spool, &health, &postgres);
         let tasks = TaskTracker::new();
         let last = CancellationToken::new();
         tasks.spawn(probe::run(health.clone(), last.clone()));
@@ -116,6 +121,9 @@ impl Ground {
         let queue = open_queue(settings, stores, role, patience)
             .await
             .context("opening the queue")?;
+        if let Some(durable) = durable {
+            tasks.spawn(durable.watch(queue.clone(), last.clone()));
+        }
         let recorder = Recorder::start(&pools, &settings.monitoring.traces.recorder, &tasks, &last);
         let mut sinks: Vec<Arc<dyn SpanSink>> = vec![Arc::new(recorder.clone())];
         if let Some(otlp) = otlp_settings(settings)? {
@@ -126,13 +134,15 @@ impl Ground {
                 last.clone(),
             )?));
         }
+        let sinks: Arc<dyn SpanSink> = Arc::new(Sinks(sinks));
+        queue.keep_spans_with(Arc::clone(&sinks));
         Ok(Self {
             health,
             pools,
             redis,
             queue,
             recorder,
-            sinks: Arc::new(Sinks(sinks)),
+            sinks,
             tasks,
             doors,
             admin_stop,
@@ -274,9 +284,15 @@ async fn open_queue(
     role: ProcessRole,
     patience: &Patience,
 ) -> anyhow::Result<Queue> {
-    let queue = settings.stores.queue.clone();
+    let mut queue = settings.stores.queue.clone();
+    if role == ProcessRole::Workers {
+        // Whoever only works has nobody to answer who could not ask again.
+        queue.spool.directory = PathBuf::new();
+    }
     if role == ProcessRole::Edge {
-        return Ok(Queue::open_edge(stores, queue).await?);
+        let queue = Queue::open_edge(stores, queue).await?;
+        queue.start_spool().await;
+        return Ok(queue);
     }
     let opening = patience.insist(async || Ok(Queue::open(stores.clone(), queue.clone()).await?));
     let queue = opening.await?;
@@ -287,6 +303,7 @@ async fn open_queue(
         .insist(async || Ok(janitor.sweep().await?))
         .await
         .context("making the days of the log")?;
+    queue.start_spool().await;
     Ok(queue)
 }
 

@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod dev_certificates;
 mod dev_secrets;
+mod durable;
 mod ground;
 mod instance;
 mod levers;

@@ -16,7 +16,12 @@ use crate::settings::{self, Settings};
 pub(crate) fn settings(places: &Places) -> anyhow::Result<(Settings, Vec<Effective>)> {
     let environment = environment(places)?;
     let loaded = settings::load(places.config.as_deref(), environment);
-    loaded.map_err(|mistakes| Misconfigured(mistakes).into())
+    let (mut settings, effective) = loaded.map_err(Misconfigured)?;
+    let spool = &mut settings.stores.queue.spool.directory;
+    if spool.as_os_str().is_empty() {
+        *spool = places.data.join("spool");
+    }
+    Ok((settings, effective))
 }
 
 /// The same for who may have lost everything but a backup: where the database was is not needed to bring it back.

@@ -8,6 +8,8 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use listenfd::ListenFd;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
 use parking_lot::Mutex;
 use sd_notify::NotifyState;
 
@@ -21,6 +23,8 @@ pub(crate) struct Sockets {
 impl Sockets {
     /// Takes what was handed over, and the variables that say so out of the environment. To be called once, before any thread starts.
     ///
+    /// Whoever was given sockets leaves when the giver dies: a new supervisor could not open the doors that an orphan holds.
+    ///
     /// # Errors
     /// What was handed over is no listening TCP socket.
     pub(crate) fn inherited() -> io::Result<Self> {
@@ -28,6 +32,9 @@ impl Sockets {
         let mut sockets = Vec::with_capacity(given.len());
         for place in 0..given.len() {
             sockets.extend(given.take_tcp_listener(place)?);
+        }
+        if !sockets.is_empty() {
+            set_pdeathsig(Signal::SIGTERM)?;
         }
         Ok(Self {
             were_given: !sockets.is_empty(),

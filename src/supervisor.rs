@@ -3,7 +3,8 @@
 //! It holds the listening sockets, so connections queue in the kernel while no process accepts them, and hands them to every process it
 //! starts (`LISTEN_FDS`). A replacement is started first and the old process is told to leave (SIGQUIT) only when the new one has said that
 //! it is ready (`NOTIFY_SOCKET`); one that does not get that far changes nothing. systemd can do the same with socket units;
-//! what this adds is the overlap of the two processes.
+//! what this adds is the overlap of the two processes. When the supervisor itself is killed, the process leaves in order, so that a new
+//! supervisor finds the doors free.
 
 mod process;
 mod restarts;

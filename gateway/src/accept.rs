@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::StatusCode;
 use pingora::proxy::Session;
-use sallyport_queue::{AcceptError, Intake, Key, NewMessage, PayloadFormat, Priority, Receipt};
+use sallyport_queue::{AcceptError, Accepted, Intake, Key, NewMessage, PayloadFormat, Priority};
 use sallyport_sources::{Delivery, telegram};
 use sallyport_telemetry::Chain;
 
@@ -26,14 +26,14 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// Where deliveries are stored. What it answers with `Ok` survives a power cut.
 #[async_trait]
 pub trait Shelf: Send + Sync + 'static {
-    /// What it is called in metrics: `postgres`, or later `spool`.
+    /// Where it stores what nothing keeps it from storing, as spans call it. A message that goes elsewhere says so itself.
     fn name(&self) -> &'static str;
 
     /// Stores a message, or finds that it had been stored before.
     ///
     /// # Errors
     /// When it is not stored; the error says whether sending it again is of use.
-    async fn accept(&self, message: NewMessage) -> Result<Receipt, AcceptError>;
+    async fn accept(&self, message: NewMessage) -> Result<Accepted, AcceptError>;
 }
 
 #[async_trait]
@@ -42,7 +42,7 @@ impl Shelf for Intake {
         "postgres"
     }
 
-    async fn accept(&self, message: NewMessage) -> Result<Receipt, AcceptError> {
+    async fn accept(&self, message: NewMessage) -> Result<Accepted, AcceptError> {
         Intake::accept(self, message).await
     }
 }
@@ -67,10 +67,10 @@ pub(crate) async fn webhook(
     let message = message(delivery, body, bot, exchange, shelf.name());
     // What was stored, and what had been stored before, is counted where it is stored.
     let stored = shelf.accept(message).await;
-    let receipt = stored.map_err(|error| refused(&error))?;
+    let accepted = stored.map_err(|error| refused(&error))?;
     #[cfg(feature = "fail-points")]
     sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K3).await;
-    exchange.repeats = receipt.duplicate.then_some(receipt.trace);
+    exchange.repeats = accepted.repeats();
     Ok(answer(accepting.source))
 }
 

@@ -4,13 +4,15 @@
 //! A batch travels as arrays, one per column, so that a hundred messages are one statement with one plan. The statement's
 //! pieces stand here as text, because a settlement puts its outgoing messages on the queue in its own statement.
 
+use std::time::Duration;
+
 use tokio_postgres::types::ToSql;
 
 use crate::error::StoreError;
 use crate::message::NewMessage;
 
 /// How many parameters a batch has: `$1` to this. What follows in a longer statement counts on from here.
-pub(crate) const PARAMETERS: usize = 19;
+pub(crate) const PARAMETERS: usize = 20;
 
 /// The rows of the batch as the statement sees them.
 pub(crate) const GIVEN: &str = "
@@ -18,15 +20,16 @@ given AS MATERIALIZED (
     SELECT *
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int2[], $7::text[], $8::int2[],
                 $9::int2[], $10::bytea[], $11::int2[], $12::text[], $13::int8[], $14::bytea[], $15::bytea[],
-                $16::bytea[], $17::float8[], $18::float8[], $19::int8[])
+                $16::bytea[], $17::float8[], $18::float8[], $19::int8[], $20::float8[])
     WITH ORDINALITY
     AS g (bot, tenant, source, delivery_id, kind, kind_version, key, partition,
           priority, payload, payload_format, subject, cause, trace, trace_id,
-          edge_spans, delay, expires, parent, place)
+          edge_spans, delay, expires, parent, age, place)
 )";
 
 /// Numbers what is `incoming` in the order given, leaves out what was accepted before, and puts in the rest. A delay of
-/// more than a day makes a schedule, so that the queue holds only what is near (law L12).
+/// more than a day makes a schedule, so that the queue holds only what is near (law L12). A message that was accepted some
+/// time ago, by the spool of an edge, has an age: it was accepted then, and expires counted from then.
 pub(crate) const PUT: &str = "
 fresh AS (
     INSERT INTO deliveries (source, delivery_id, message_id, trace)
@@ -42,7 +45,7 @@ logged AS (
                           payload, payload_format, subject, cause, trace, trace_id, edge_spans, accepted_at, expires_at)
     SELECT id, (statement_timestamp() AT TIME ZONE 'utc')::date, bot, tenant, source, delivery_id, kind, kind_version,
            key, partition, priority, payload, payload_format, subject, cause, trace, trace_id, edge_spans,
-           statement_timestamp(), statement_timestamp() + expires * interval '1 second'
+           statement_timestamp() - age * interval '1 second', statement_timestamp() + (expires - age) * interval '1 second'
     FROM kept WHERE coalesce(delay, 0) <= 86400
 ),
 queued AS (
@@ -92,6 +95,7 @@ pub(crate) struct Batch<'m> {
     delays: Vec<Option<f64>>,
     expiries: Vec<Option<f64>>,
     parents: Vec<i64>,
+    ages: Vec<f64>,
 }
 
 impl<'m> Batch<'m> {
@@ -107,6 +111,15 @@ impl<'m> Batch<'m> {
             batch.push(message, 0)?;
         }
         Ok(batch)
+    }
+
+    /// The batch of messages that were accepted before now; `ages` says how long ago, each in its place.
+    #[must_use]
+    pub(crate) fn aged(mut self, ages: impl IntoIterator<Item = Duration>) -> Self {
+        for (age, given) in self.ages.iter_mut().zip(ages) {
+            *age = given.as_secs_f64();
+        }
+        self
     }
 
     /// Adds a message that is caused by the settlement in place `parent` of the same statement.
@@ -146,6 +159,7 @@ impl<'m> Batch<'m> {
                 .map(|expires_in| expires_in.as_secs_f64()),
         );
         self.parents.push(parent);
+        self.ages.push(0.0);
         Ok(())
     }
 
@@ -171,6 +185,7 @@ impl<'m> Batch<'m> {
             &self.delays,
             &self.expiries,
             &self.parents,
+            &self.ages,
         ]
     }
 }

@@ -11,8 +11,9 @@ use crate::settlement::EffectsError;
 /// Why a message was not accepted. Nothing of it is on the queue, except where a variant says otherwise.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AcceptError {
-    /// The database is away, too slow or too busy. The sender keeps the message and tries again. If the connection broke
-    /// at the worst moment, a message without a delivery id may be stored nevertheless.
+    /// Nothing durable can take it: the database is away, too slow or too busy, and there is no spool, or it is full or
+    /// broken. The sender keeps the message and tries again. If the database's answer got lost, the message may be stored
+    /// nevertheless; a repeat of a delivery with an id finds out.
     #[error("the queue takes nothing at the moment")]
     Unavailable {
         /// What the sender is told to wait.
@@ -78,6 +79,14 @@ pub enum StoreError {
         #[source]
         source: tokio_postgres::Error,
     },
+    /// The database did not answer in time; whether it did what was asked is not known.
+    #[error("the database did not {operation} within {limit:?}")]
+    TooSlow {
+        /// What was attempted.
+        operation: &'static str,
+        /// How long it was waited for.
+        limit: Duration,
+    },
     /// A row holds what this program cannot have written.
     #[error("a row of {table} cannot be read: {what}")]
     Row {
@@ -106,6 +115,7 @@ impl StoreError {
         match self {
             Self::Pool { .. } => Fault::Refused,
             Self::Postgres { source, .. } => classify(source),
+            Self::TooSlow { .. } => Fault::ConnectionLost,
             Self::Row { .. } => Fault::Other,
             Self::Invalid(_) => Fault::Data,
         }

@@ -9,8 +9,10 @@ use crate::control::Pause;
 use crate::error::StoreError;
 use crate::ledger::Audited;
 use crate::message::MessageId;
+use crate::message::NewMessage;
 use crate::settlement::{Settled, Settlement, Verdict};
 use crate::snapshots::SnapshotHolder;
+use crate::spool::Refusal;
 use crate::store::TakenOver;
 
 /// The metrics of the intake.
@@ -46,9 +48,74 @@ impl IntakeEvents {
         }
     }
 
-    /// A batch failed and is tried again, together or row by row.
+    /// A message of this source is on the disk of this edge.
+    pub(crate) fn spooled(&self, source: &str) {
+        self.accepted.of(&[source, "spool"]).increment();
+    }
+
+    /// A batch failed and is tried again, together or row by row, or goes to the spool.
     pub(crate) fn batch_failed(&self, messages: usize, error: &StoreError) {
         tracing::warn!(name: "intake.batch_failed", messages, fault = error.fault().as_str(), error = %Chain(error), "A batch of accepts failed");
+    }
+}
+
+/// Messages that Postgres could not take found no room on the disk either.
+pub(crate) fn not_spooled(messages: usize, refusal: &Refusal) {
+    tracing::error!(name: "intake.not_spooled", messages, reason = %refusal, "Messages were refused: neither Postgres nor the spool can take them");
+}
+
+/// The metrics of replays.
+pub(crate) struct ReplayEvents {
+    replayed: Counters,
+    enqueued: Counters,
+}
+
+impl ReplayEvents {
+    pub(crate) fn resolve() -> Self {
+        Self {
+            replayed: Counters::with(
+                Metric::SpoolReplayed,
+                [["stored"], ["duplicate"], ["refused"]],
+            ),
+            enqueued: Counters::new(Metric::MessagesEnqueued),
+        }
+    }
+
+    /// A record of the spool is in Postgres, or was there before.
+    pub(crate) fn replayed(&self, kind: &str, duplicate: bool) {
+        if duplicate {
+            self.replayed.of(&["duplicate"]).increment();
+        } else {
+            self.replayed.of(&["stored"]).increment();
+            self.enqueued.of(&[kind]).increment();
+        }
+    }
+
+    /// Postgres will never take this one. Its file is kept.
+    pub(crate) fn refused(&self, message: &NewMessage, error: &StoreError) {
+        self.replayed.of(&["refused"]).increment();
+        tracing::error!(name: "spool.record_refused", source = message.source, kind = message.kind, error = %Chain(error), "An accepted message cannot be put into Postgres; its file of the spool is kept as *.damaged");
+    }
+
+    /// A record holds no message that this program can read. Its file is kept.
+    pub(crate) fn unreadable(&self, sequence: u64, error: &(dyn std::error::Error + 'static)) {
+        self.replayed.of(&["refused"]).increment();
+        tracing::error!(name: "spool.record_unreadable", sequence, error = %Chain(error), "A record of the spool cannot be read; its file is kept as *.damaged");
+    }
+
+    /// The replay waits.
+    pub(crate) fn postgres_is_away(&self, error: &StoreError) {
+        tracing::debug!(name: "spool.waits", fault = error.fault().as_str(), error = %Chain(error), "The spool waits for Postgres");
+    }
+
+    /// The disk does not give what is on it.
+    pub(crate) fn not_read(&self, error: &std::io::Error) {
+        tracing::error!(name: "spool.not_read", error = %error, "The spool cannot be read");
+    }
+
+    /// A spool that another edge has left cannot be taken.
+    pub(crate) fn not_adopted(&self, error: &std::io::Error) {
+        tracing::warn!(name: "spool.not_adopted", error = %error, "The spools of other edges cannot be looked at");
     }
 }
 

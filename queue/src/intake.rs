@@ -1,9 +1,14 @@
 //! The way in: a message is accepted when it is on disk, and many share one commit (laws L1 and L2).
 //!
 //! The caller waits for its receipt while a committer gathers messages for about a millisecond and stores them with one
-//! statement. Nobody's bytes can fail a neighbour: a batch that the database refuses is tried again one by one.
+//! statement. Nobody's bytes can fail a neighbour: a batch that the database refuses is tried again one by one. While Postgres
+//! is away, the disk of this edge takes the messages and a replay brings them back in order (law L3).
 
 mod committer;
+mod put;
+mod record;
+pub(crate) mod replay;
+mod spooling;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +20,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::error::AcceptError;
 use crate::events::IntakeEvents;
-use crate::message::{NewMessage, Receipt};
+use crate::message::{Accepted, NewMessage};
 use crate::settings::Settings;
 use crate::unique::Uniques;
 use crate::wake::Bell;
 
 use self::committer::{Committer, Waiting};
+
+pub(crate) use self::spooling::Spooling;
 
 /// Takes messages in. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -42,6 +49,7 @@ impl Intake {
     pub(crate) fn start(
         pools: Pools,
         settings: &Settings,
+        spooling: Option<Arc<Spooling>>,
         bell: Bell,
         tasks: &TaskTracker,
         stop: CancellationToken,
@@ -53,7 +61,9 @@ impl Intake {
             retry_after: Duration::from_secs(settings.accept_retry_after_seconds),
         };
         let uniques = Uniques::new(pools.clone(), bell.clone(), limits.retry_after);
-        tasks.spawn(Committer::new(pools, settings, bell, tasks.clone(), stop).run(incoming));
+        tasks.spawn(
+            Committer::new(pools, settings, spooling, bell, tasks.clone(), stop).run(incoming),
+        );
         Self {
             waiting,
             limits: Arc::new(limits),
@@ -61,15 +71,15 @@ impl Intake {
         }
     }
 
-    /// Stores the message. When this returns a receipt, the message is on disk; a delivery that had been accepted before
-    /// is stored no second time and gets the first one's number and trace.
+    /// Stores the message. When this returns `Ok`, the message is on disk; a delivery that had been accepted before is stored
+    /// no second time and gets the first one's number and trace, now or when the spool is replayed.
     ///
     /// # Errors
-    /// [`AcceptError::Unavailable`] when the database is away, too slow or too busy; the other variants blame the message.
+    /// [`AcceptError::Unavailable`] when nothing durable takes it in time; the other variants blame the message.
     ///
     /// # Cancel safety
     /// A dropped call may still store the message; a repeat with the same delivery id finds out.
-    pub async fn accept(&self, message: NewMessage) -> Result<Receipt, AcceptError> {
+    pub async fn accept(&self, mut message: NewMessage) -> Result<Accepted, AcceptError> {
         let bytes = message.payload.len();
         if bytes > self.limits.payload_bytes_max {
             return Err(AcceptError::TooLarge {
@@ -82,7 +92,11 @@ impl Intake {
             return self
                 .uniques
                 .accept(&IntakeEvents::resolve(), &message)
-                .await;
+                .await
+                .map(Accepted::Stored);
+        }
+        if message.delivery_id.is_none() {
+            message.delivery_id = Some(own_id());
         }
         let unavailable = AcceptError::Unavailable {
             retry_after: self.limits.retry_after,
@@ -105,4 +119,10 @@ impl Intake {
             Ok(Err(_)) | Err(_) => Err(unavailable),
         }
     }
+}
+
+/// An id for a message whose source gives none. Nobody else has it, so it makes no message a repeat of another (law L2); but
+/// a commit whose answer got lost, and a record that is replayed twice, can tell that it is the same one.
+fn own_id() -> String {
+    format!("~{:032x}", rand::random::<u128>())
 }

@@ -62,8 +62,8 @@ pub use janitor::{Janitor, Swept};
 pub use ledger::{Audited, Ledger};
 pub use limits::{Bound, Limit};
 pub use message::{
-    ClaimId, ClaimRef, Claimed, ErrorNote, InvalidMessage, KIND_BYTES_MAX, Lane, MessageId,
-    NewMessage, PayloadFormat, Priority, Receipt, TEXT_BYTES_MAX,
+    Accepted, ClaimId, ClaimRef, Claimed, ErrorNote, InvalidMessage, KIND_BYTES_MAX, Lane,
+    MessageId, NewMessage, PayloadFormat, Priority, Receipt, TEXT_BYTES_MAX,
 };
 pub use partition::{Key, Partition, PartitionSet, Token};
 pub use queue::Queue;

@@ -110,7 +110,8 @@ pub struct NewMessage {
     pub tenant: String,
     /// Where it came from, for example `telegram:ops`.
     pub source: String,
-    /// The source's own number for it. Together with the source it is accepted once in seven days (law L2).
+    /// The source's own number for it. Together with the source it is accepted once in seven days (law L2). A message that is
+    /// accepted without one gets one of its own, beginning with `~`, so that nothing of ours can store it twice.
     pub delivery_id: Option<String>,
     /// What it is, one word of a closed list, for example `telegram.update`.
     pub kind: String,
@@ -241,7 +242,48 @@ pub(crate) fn check_text(
     Ok(())
 }
 
-/// The answer to an accepted message.
+/// Where an accepted message is. Either way it is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// In Postgres.
+    Stored(Receipt),
+    /// In the spool of this edge, until Postgres is back. Its number comes then, and only then is it known whether the
+    /// delivery had been accepted before.
+    Spooled {
+        /// Its trace.
+        trace: SpanContext,
+    },
+}
+
+impl Accepted {
+    /// The receipt, when the message is in Postgres.
+    #[must_use]
+    pub fn stored(&self) -> Option<Receipt> {
+        match self {
+            Self::Stored(receipt) => Some(*receipt),
+            Self::Spooled { .. } => None,
+        }
+    }
+
+    /// The trace of the first one, when this is known to be a repeat.
+    #[must_use]
+    pub fn repeats(&self) -> Option<SpanContext> {
+        self.stored()
+            .filter(|receipt| receipt.duplicate)
+            .map(|receipt| receipt.trace)
+    }
+
+    /// Where it is, as metrics and spans spell it.
+    #[must_use]
+    pub fn sink(&self) -> &'static str {
+        match self {
+            Self::Stored(_) => "postgres",
+            Self::Spooled { .. } => "spool",
+        }
+    }
+}
+
+/// The answer to a message that is in Postgres.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
     /// Its number; of the first one when this is a duplicate.

@@ -1,9 +1,11 @@
 //! The queue of one process: opened once, it hands out the parts that the rooms need, and owns the tasks behind them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sallyport_postgres::Pools;
 use sallyport_redis::Redis;
+use sallyport_telemetry::trace::SpanSink;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -12,7 +14,7 @@ use crate::control::{Control, OrdersWatch, Scope, orders};
 use crate::dead_letters::DeadLetters;
 use crate::error::{OpenError, StoreError};
 use crate::inspector::Inspector;
-use crate::intake::Intake;
+use crate::intake::{self, Intake, Spooling};
 use crate::janitor::Janitor;
 use crate::ledger::Ledger;
 use crate::ownership::WorkerId;
@@ -21,10 +23,14 @@ use crate::replay::{self, Replays};
 use crate::schedules::Schedules;
 use crate::settings::Settings;
 use crate::snapshots::SnapshotHolder;
+use crate::spool::{self, SpoolState};
 use crate::store::Store;
 use crate::stores::Stores;
 use crate::wake::{Bell, Wakeups};
 use crate::{gauges, ground, janitor, ledger, live, schedules, snapshots, wake};
+
+/// How long an edge that starts waits for Postgres to say whether they agree about the partitions.
+const EDGE_CHECK_MAX: Duration = Duration::from_secs(1);
 
 /// The durable queue. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -33,6 +39,7 @@ pub struct Queue {
     redis: Option<Redis>,
     settings: Arc<Settings>,
     bell: Bell,
+    spooling: Option<Arc<Spooling>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -60,8 +67,8 @@ impl Queue {
         Ok(queue)
     }
 
-    /// Opens the queue for a process that only takes in. It starts while Postgres is away, too: what it is given is
-    /// refused as unavailable until Postgres comes.
+    /// Opens the queue for a process that only takes in. It starts while Postgres is away, too: what it is given goes to its
+    /// spool ([`start_spool`](Self::start_spool)) until Postgres comes, or is refused as unavailable if it has none.
     ///
     /// # Errors
     /// The tables are there and made for another number of partitions, or not there at all.
@@ -70,10 +77,31 @@ impl Queue {
         settings: Settings,
     ) -> Result<Self, OpenError> {
         let queue = Self::new(stores.into(), settings);
-        match ground::check_edge(&queue.pools).await {
-            Ok(()) | Err(OpenError::Store(_)) => Ok(queue),
-            Err(error) => Err(error),
+        // A Postgres that does not answer must not keep the doors closed.
+        let checked = tokio::time::timeout(EDGE_CHECK_MAX, ground::check_edge(&queue.pools));
+        match checked.await {
+            Ok(Ok(()) | Err(OpenError::Store(_))) | Err(_) => {}
+            Ok(Err(error)) => return Err(error),
         }
+        Ok(queue)
+    }
+
+    /// Opens the spool and starts its replay. For a process that takes in, and before anything is accepted, so that nothing
+    /// overtakes what is in it (law L3). One that cannot be opened is tried again and again; meanwhile accepts go to Postgres
+    /// alone. Without a folder in the settings there is nothing to start.
+    pub async fn start_spool(&self) {
+        let Some(spooling) = &self.spooling else {
+            return;
+        };
+        if let Err(error) = spooling.open().await {
+            spool::not_opened(&error);
+        }
+        self.tasks.spawn(intake::replay::run(
+            Arc::clone(spooling),
+            self.pools.clone(),
+            self.bell.clone(),
+            self.stop.clone(),
+        ));
     }
 
     fn new(stores: Stores, settings: Settings) -> Self {
@@ -81,6 +109,7 @@ impl Queue {
         let queue = Self {
             pools: stores.pools.clone(),
             redis: stores.redis.clone(),
+            spooling: Spooling::new(&settings.spool),
             settings: Arc::new(settings),
             bell: Bell::new(process),
             tasks: TaskTracker::new(),
@@ -160,6 +189,7 @@ impl Queue {
         Intake::start(
             self.pools.clone(),
             &self.settings,
+            self.spooling.clone(),
             self.bell.clone(),
             &self.tasks,
             self.stop.clone(),
@@ -231,6 +261,25 @@ impl Queue {
         snapshots::oldest(&self.pools).await
     }
 
+    /// What is known of this process's spool; none when it has none, or could not open it yet.
+    #[must_use]
+    pub fn spool(&self) -> Option<SpoolState> {
+        self.spooling.as_ref()?.state()
+    }
+
+    /// Whether this process is meant to have a spool.
+    #[must_use]
+    pub fn has_spool(&self) -> bool {
+        self.spooling.is_some()
+    }
+
+    /// Where the traces of replays go from now on.
+    pub fn keep_spans_with(&self, sinks: Arc<dyn SpanSink>) {
+        if let Some(spooling) = &self.spooling {
+            spooling.keep_spans_with(sinks);
+        }
+    }
+
     /// The pools that the queue stands on.
     #[must_use]
     pub fn pools(&self) -> &Pools {
@@ -291,10 +340,13 @@ impl Queue {
     }
 
     /// Stops the tasks and waits for them. What an intake had taken is answered, what comes later is refused as
-    /// unavailable. Twice is fine.
+    /// unavailable. What is spooled stays on the disk for the next start: a stop does not wait for Postgres. Twice is fine.
     pub async fn close(&self) {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        if let Some(spooling) = &self.spooling {
+            spooling.close().await;
+        }
     }
 }

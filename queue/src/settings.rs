@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use validator::Validate;
 
+use crate::spool;
+
 /// The settings of this crate.
 #[derive(Debug, Clone, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
@@ -55,6 +57,9 @@ pub struct Settings {
     /// How many events the live bus is given per second while it catches up. A thousand cost about a fiftieth of a core.
     #[validate(range(min = 100, max = 1_000_000))]
     pub live_events_per_second_max: u32,
+    /// The disk that takes what Postgres cannot.
+    #[validate(nested)]
+    pub spool: spool::Settings,
 }
 
 impl Default for Settings {
@@ -76,6 +81,7 @@ impl Default for Settings {
             ledger_rows_max: 50_000,
             live_every_ms: 200,
             live_events_per_second_max: 10_000,
+            spool: spool::Settings::default(),
         }
     }
 }

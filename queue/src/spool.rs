@@ -13,22 +13,32 @@
 //!   what cannot be read, never what can, and the file is kept for people (`*.damaged`).
 
 mod disk;
+mod events;
+mod folder;
 mod frame;
 mod header;
+mod keeper;
 #[cfg(any(test, feature = "test-util"))]
 mod memory_disk;
 mod offset;
 mod recovery;
 mod segment;
+mod settings;
 mod switch;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
+pub(crate) use events::{adopted, not_opened, opened};
+pub(crate) use keeper::{Keeper, Owner, Refusal};
+
 pub use disk::Disk;
+pub use folder::{Folder, Slots};
 pub use frame::{NewRecord, Record};
+pub use keeper::SpoolState;
 #[cfg(any(test, feature = "test-util"))]
 pub use memory_disk::{MemoryDisk, Operation, Trouble};
+pub use settings::Settings;
 pub use switch::{Route, Switch};
 
 use header::{HEADER_BYTES, Header};

@@ -1,4 +1,4 @@
-//! `sallyport gateway`: the edge alone. It starts while Postgres is away, and answers 503 until it is there.
+//! `sallyport gateway`: the edge alone. It starts while Postgres is away, and accepts onto its own disk until it is there.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;

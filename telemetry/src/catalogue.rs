@@ -114,6 +114,17 @@ catalogue! {
         "Deliveries that had been stored before.";
     IntakeCommitDuration: Histogram(Buckets::SHORT), Seconds, "sallyport_intake_commit_duration_seconds", [Sink],
         "Time of one durable commit of accepted deliveries.";
+    SpoolBytes: Gauge, Bytes, "sallyport_spool_bytes", [], "Bytes in the spool that are not replayed.";
+    SpoolCapacity: Gauge, Bytes, "sallyport_spool_capacity_bytes", [], "The most bytes that the spool holds.";
+    SpoolRecords: Gauge, Count, "sallyport_spool_records", [], "Messages in the spool that are not replayed.";
+    SpoolOldestUnreplayed: Gauge, Seconds, "sallyport_spool_oldest_unreplayed_timestamp_seconds", [],
+        "When the oldest message in the spool was accepted; 0 when it is empty.";
+    SpoolReplayed: Counter, Count, "sallyport_spool_replayed_total", [Outcome],
+        "Messages of the spool by what became of them in Postgres.";
+    SpoolQuarantinedSegments: Counter, Count, "sallyport_spool_quarantined_segments_total", [],
+        "Files of the spool that were kept for people.";
+    SpoolFsyncDuration: Histogram(Buckets::SHORT), Seconds, "sallyport_spool_fsync_duration_seconds", [],
+        "Time of writing and flushing one group of records.";
 
     // The queue.
     QueueMessages: Gauge, Count, "sallyport_queue_messages", [Kind, State], "Unfinished and dead messages.";

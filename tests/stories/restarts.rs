@@ -115,6 +115,22 @@ async fn a_replacement_that_does_not_become_ready_changes_nothing() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_whose_supervisor_was_killed_leaves_so_that_a_new_one_can_start() {
+    let mut house = House::build(&OWN_SERVER).await;
+    house.start_playground().await;
+    house.start_supervised().await;
+
+    house.kill_server();
+
+    let door = ("127.0.0.1", house.doors.http);
+    house
+        .wait_until("the doors are free", || async {
+            std::net::TcpListener::bind(door).is_ok()
+        })
+        .await;
+}
+
 /// How often a process has logged this event.
 fn told(house: &House, name: &str, event: &str) -> usize {
     house.whole_log(name).matches(event).count()

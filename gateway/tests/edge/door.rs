@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use sallyport_gateway::{Doors, Gateway, GatewayHandle, Parts, Settings, Shelf, TlsMaterial};
-use sallyport_queue::{AcceptError, MessageId, NewMessage, Receipt};
+use sallyport_queue::{AcceptError, Accepted, MessageId, NewMessage, Receipt};
 use sallyport_telemetry::trace::{KeepPolicy, SpanRecord, SpanSink};
 use sallyport_telemetry::{Health, Identity};
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ impl Shelf for Memory {
         "memory"
     }
 
-    async fn accept(&self, message: NewMessage) -> Result<Receipt, AcceptError> {
+    async fn accept(&self, message: NewMessage) -> Result<Accepted, AcceptError> {
         self.asked.notify_one();
         if self.holds.load(Ordering::SeqCst) {
             self.released.notified().await;
@@ -61,7 +61,7 @@ impl Shelf for Memory {
         if duplicate.is_none() {
             stored.push(message);
         }
-        Ok(receipt)
+        Ok(Accepted::Stored(receipt))
     }
 }
 

@@ -1,36 +1,39 @@
 //! The committer: gathers what arrives while another commit is under way, for a millisecond at most, stores it with one statement,
-//! answers everybody.
+//! answers everybody. While Postgres cannot take it, the disk of this edge does.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sallyport_postgres::{Connection, Fault, Pools};
+use sallyport_postgres::{Fault, Pools};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::batch::{self, Batch};
 use crate::error::{AcceptError, StoreError};
-use crate::events::IntakeEvents;
-use crate::message::{MessageId, NewMessage, Receipt};
+use crate::events::{self, IntakeEvents};
+use crate::message::{Accepted, NewMessage, Receipt};
 use crate::partition::PartitionSet;
 use crate::settings::Settings;
+use crate::spool::Refusal;
 use crate::wake::Bell;
+
+use super::put::{Given, Putter};
+use super::spooling::Spooling;
 
 /// How many commits are under way at once: one is written while the next is gathered and sent.
 const COMMITS_AT_ONCE: u32 = 2;
 /// How often a batch that got in another's way is tried before its messages stand alone.
 const TRIES_MAX: u32 = 3;
-/// How long to wait before asking a database that is away again.
+/// How long to wait before asking a database that is away again, when there is no spool.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// A message that waits for its receipt.
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) message: NewMessage,
-    pub(super) deadline: tokio::time::Instant,
-    pub(super) answer: oneshot::Sender<Result<Receipt, AcceptError>>,
+    pub(super) deadline: Instant,
+    pub(super) answer: oneshot::Sender<Result<Accepted, AcceptError>>,
 }
 
 /// Owns the way from the channel to the table.
@@ -46,15 +49,16 @@ impl Committer {
     pub(super) fn new(
         pools: Pools,
         settings: &Settings,
+        spooling: Option<Arc<Spooling>>,
         bell: Bell,
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
         let writer = Writer {
-            pools,
+            putter: Putter::new(pools),
+            spooling,
             bell,
             events: IntakeEvents::resolve(),
-            statement: batch::put_statement(),
             retry_after: Duration::from_secs(settings.accept_retry_after_seconds),
         };
         Self {
@@ -73,7 +77,7 @@ impl Committer {
             let (batch, slot) = batch;
             let writer = Arc::clone(&self.writer);
             self.tasks.spawn(async move {
-                writer.store(batch).await;
+                writer.accept(batch).await;
                 drop(slot);
             });
         }
@@ -135,58 +139,121 @@ impl Committer {
 
 /// Stores batches and answers their senders.
 struct Writer {
-    pools: Pools,
+    putter: Putter,
+    spooling: Option<Arc<Spooling>>,
     bell: Bell,
     events: IntakeEvents,
-    statement: String,
     retry_after: Duration,
 }
 
+/// What to do about a batch that Postgres did not take.
+enum Course {
+    /// The same again, after a while.
+    Again(Duration),
+    /// Postgres is away: the messages are not to blame.
+    Away,
+    /// One of them may be to blame.
+    OneByOne,
+}
+
 impl Writer {
-    /// Stores the batch together if that works, else one by one. Nobody waits beyond the deadline of the whole batch.
-    async fn store(&self, mut batch: Vec<Waiting>) {
+    /// Stores the batch where it belongs now (law L3), and answers everybody.
+    async fn accept(&self, mut batch: Vec<Waiting>) {
+        batch.retain(|waiting| !waiting.answer.is_closed());
+        let Some(spooling) = &self.spooling else {
+            let left = self.commit(batch).await;
+            return self.refuse(left);
+        };
+        if !spooling.may_go_direct().await {
+            let appended = spooling.append_begun(&on_the_disk(&mut batch)).await;
+            batch = self.spooled(batch, appended);
+            if spooling.must_not_be_overtaken() {
+                return self.refuse(batch);
+            }
+        }
+        let mut left = self.commit(batch).await;
+        if left.is_empty() {
+            return;
+        }
+        let appended = spooling.append(&on_the_disk(&mut left)).await;
+        let left = self.spooled(left, appended);
+        self.refuse(left);
+    }
+
+    /// Commits the batch to Postgres, together if that works, else one by one. Returns those that Postgres did not take because
+    /// it is away.
+    async fn commit(&self, mut batch: Vec<Waiting>) -> Vec<Waiting> {
         // Crossing pairs would wait for each other: every batch takes them in the same order.
         batch.sort_by(|left, right| pair(&left.message).cmp(&pair(&right.message)));
+        let began = Instant::now();
         let mut tries = 0;
         loop {
             batch.retain(|waiting| !waiting.answer.is_closed());
-            let Some(latest) = batch.iter().map(|waiting| waiting.deadline).max() else {
-                return;
+            let Some(limit) = self.limit(&batch, began) else {
+                return batch;
             };
-            let error = match self.put(&batch).await {
-                Ok(receipts) => return self.answer(batch, receipts),
+            let given: Vec<Given<'_>> = batch
+                .iter()
+                .map(|waiting| Given::from(&waiting.message))
+                .collect();
+            let error = match self.putter.put(&given, limit, &self.events).await {
+                Ok(receipts) => {
+                    self.answer(batch, receipts);
+                    return Vec::new();
+                }
                 Err(error) => error,
             };
             tries += 1;
             self.events.batch_failed(batch.len(), &error);
-            match error.fault() {
-                Fault::Serialization | Fault::Deadlock if tries < TRIES_MAX => {}
-                Fault::Refused | Fault::ConnectionLost | Fault::Timeout
-                    if can_repeat(&batch, error.fault())
-                        && tokio::time::Instant::now() + AGAIN_AFTER < latest =>
-                {
-                    tokio::time::sleep(AGAIN_AFTER).await;
-                }
-                Fault::Refused | Fault::ConnectionLost | Fault::Timeout => {
-                    return self.refuse(batch);
-                }
-                Fault::Serialization
-                | Fault::Deadlock
-                | Fault::Unique
-                | Fault::Data
-                | Fault::Other => {
-                    return self.store_one_by_one(batch).await;
-                }
+            match self.course(&error, tries) {
+                Course::Again(after) => tokio::time::sleep(after).await,
+                Course::Away => return batch,
+                Course::OneByOne => return self.commit_one_by_one(batch, began).await,
             }
         }
     }
 
-    async fn store_one_by_one(&self, batch: Vec<Waiting>) {
+    /// How long the next try may take; `None` when there is nobody to try it for, or no time.
+    fn limit(&self, batch: &[Waiting], began: Instant) -> Option<Duration> {
+        let latest = batch.iter().map(|waiting| waiting.deadline).max()?;
+        let latest = match &self.spooling {
+            Some(spooling) => latest.min(began + spooling.commit_deadline()),
+            None => latest,
+        };
+        let left = latest.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    fn course(&self, error: &StoreError, tries: u32) -> Course {
+        match (error.fault(), &self.spooling) {
+            (Fault::Serialization | Fault::Deadlock, _) if tries < TRIES_MAX => {
+                Course::Again(Duration::ZERO)
+            }
+            // A connection that had stood idle while the server was restarted says so only when it is used.
+            (Fault::ConnectionLost, Some(_)) if tries == 1 => Course::Again(Duration::ZERO),
+            (Fault::Refused | Fault::ConnectionLost | Fault::Timeout, Some(_)) => Course::Away,
+            (Fault::Refused | Fault::ConnectionLost | Fault::Timeout, None) => {
+                Course::Again(AGAIN_AFTER)
+            }
+            (
+                Fault::Serialization | Fault::Deadlock | Fault::Unique | Fault::Data | Fault::Other,
+                _,
+            ) => Course::OneByOne,
+        }
+    }
+
+    /// Finds those of which Postgres says that they are to blame, and tells their senders so. Returns the rest.
+    async fn commit_one_by_one(&self, batch: Vec<Waiting>, began: Instant) -> Vec<Waiting> {
+        let mut left = Vec::new();
         for waiting in batch {
-            let alone = std::slice::from_ref(&waiting);
-            match self.put(alone).await {
+            let Some(limit) = self.limit(std::slice::from_ref(&waiting), began) else {
+                left.push(waiting);
+                continue;
+            };
+            let alone = [Given::from(&waiting.message)];
+            match self.putter.put(&alone, limit, &self.events).await {
                 Ok(receipts) => self.answer(vec![waiting], receipts),
-                Err(error) if error.may_pass_later() => self.refuse(vec![waiting]),
+                Err(error) if error.may_pass_later() => left.push(waiting),
                 Err(error) => {
                     let reason = std::error::Error::source(&error)
                         .map_or_else(String::new, ToString::to_string);
@@ -195,50 +262,27 @@ impl Writer {
                 }
             }
         }
+        left
     }
 
-    /// One statement, one commit; then whoever was not new learns about the first.
-    async fn put(&self, waiting: &[Waiting]) -> Result<Vec<Receipt>, StoreError> {
-        let failed = || StoreError::postgres("accept");
-        let batch = Batch::of(waiting.iter().map(|waiting| &waiting.message))?;
-        let pool = self.pools.accept().map_err(StoreError::pool("accept"))?;
-        let connection = pool.get().await.map_err(StoreError::pool("accept"))?;
-        let statement = connection
-            .prepare_cached(&self.statement)
-            .await
-            .map_err(failed())?;
-        let began = Instant::now();
-        let parameters = batch.parameters();
-        let storing = connection.query(&statement, &parameters);
-        #[cfg(feature = "fail-points")]
-        let storing = sallyport_telemetry::points::reach_during(
-            sallyport_telemetry::points::Point::K2,
-            storing,
-        );
-        let rows = storing.await.map_err(failed())?;
-        self.events.committed(began.elapsed());
-
-        let stored: HashMap<i64, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-        let mut receipts: Vec<Option<Receipt>> = (1..)
-            .zip(waiting)
-            .map(|(place, waiting)| {
-                let id = MessageId(*stored.get(&place)?);
-                Some(Receipt {
-                    id,
-                    trace: waiting.message.trace,
-                    duplicate: false,
-                })
-            })
-            .collect();
-        if stored.len() < waiting.len() {
-            first_ones(&connection, waiting, &mut receipts).await?;
+    /// Answers those that are on the disk now, the first so many. Returns those for which there was no room.
+    fn spooled(
+        &self,
+        mut batch: Vec<Waiting>,
+        (appended, refusal): (usize, Option<Refusal>),
+    ) -> Vec<Waiting> {
+        let rest = batch.split_off(appended.min(batch.len()));
+        if let Some(refusal) = refusal {
+            events::not_spooled(rest.len(), &refusal);
         }
-        // A pair that was pruned between the two statements leaves a gap; asking again stores it.
-        let complete: Option<Vec<Receipt>> = receipts.into_iter().collect();
-        complete.ok_or_else(|| StoreError::Row {
-            table: "deliveries",
-            what: "a pair came and went".to_owned(),
-        })
+        for waiting in batch {
+            let message = &waiting.message;
+            self.events.spooled(&message.source);
+            let trace = message.trace;
+            // A sender that has gone hears nothing; its message is stored all the same.
+            drop(waiting.answer.send(Ok(Accepted::Spooled { trace })));
+        }
+        rest
     }
 
     fn answer(&self, batch: Vec<Waiting>, receipts: Vec<Receipt>) {
@@ -251,7 +295,7 @@ impl Writer {
             self.events
                 .accepted(&message.source, &message.kind, receipt.duplicate);
             // A sender that has gone hears nothing; its message is stored all the same.
-            drop(waiting.answer.send(Ok(receipt)));
+            drop(waiting.answer.send(Ok(Accepted::Stored(receipt))));
         }
         self.bell.ring(partitions);
     }
@@ -270,60 +314,19 @@ fn pair(message: &NewMessage) -> (&str, Option<&str>) {
     (&message.source, message.delivery_id.as_deref())
 }
 
-/// After a lost connection nobody knows whether the batch is stored. The unique pair tells for those that have one; for
-/// the others a repeat could store them twice, so their senders decide.
-fn can_repeat(batch: &[Waiting], fault: Fault) -> bool {
-    fault != Fault::ConnectionLost
-        || batch
-            .iter()
-            .all(|waiting| waiting.message.delivery_id.is_some())
+/// The messages of a batch that goes to the disk.
+fn on_the_disk(batch: &mut [Waiting]) -> Vec<&NewMessage> {
+    for waiting in batch.iter_mut() {
+        say_where(&mut waiting.message, "spool");
+    }
+    batch.iter().map(|waiting| &waiting.message).collect()
 }
 
-/// Fills the gaps with the receipts of those who came first. A trace of our own there means that we were first, and only
-/// the answer to our commit had got lost.
-async fn first_ones(
-    connection: &Connection,
-    waiting: &[Waiting],
-    receipts: &mut [Option<Receipt>],
-) -> Result<(), StoreError> {
-    let gaps: Vec<(&Waiting, &mut Option<Receipt>)> = waiting
-        .iter()
-        .zip(receipts)
-        .filter(|(_, receipt)| receipt.is_none())
-        .collect();
-    let sources: Vec<&str> = gaps
-        .iter()
-        .map(|(waiting, _)| waiting.message.source.as_str())
-        .collect();
-    let delivery_ids: Vec<Option<&str>> = gaps
-        .iter()
-        .map(|(waiting, _)| waiting.message.delivery_id.as_deref())
-        .collect();
-    let statement = connection
-        .prepare_cached(include_str!("first_ones.sql"))
-        .await
-        .map_err(StoreError::postgres("look up a duplicate"))?;
-    let rows = connection
-        .query(&statement, &[&sources, &delivery_ids])
-        .await
-        .map_err(StoreError::postgres("look up a duplicate"))?;
-    let mut found = HashMap::new();
-    for row in &rows {
-        let place: i64 = row.get("place");
-        found.insert(
-            place,
-            (
-                MessageId(row.get("message_id")),
-                crate::rows::trace(row, "deliveries")?,
-            ),
-        );
+/// The spans that travel in a message were made before it was known where it would lie.
+fn say_where(message: &mut NewMessage, sink: &'static str) {
+    for span in message.edge_spans.iter_mut().flatten() {
+        if span.attribute("sallyport.sink").is_some() {
+            span.set("sallyport.sink", sink);
+        }
     }
-    for (place, (waiting, receipt)) in (1..).zip(gaps) {
-        *receipt = found.get(&place).map(|(id, trace)| Receipt {
-            id: *id,
-            trace: *trace,
-            duplicate: *trace != waiting.message.trace,
-        });
-    }
-    Ok(())
 }

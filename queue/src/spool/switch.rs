@@ -1,8 +1,9 @@
 //! Where an accept goes: to Postgres, or to the spool (law L3).
 //!
 //! The rule is one sentence: while the spool holds anything, or something is on its way into it, everything goes there; and
-//! back to Postgres only when it is empty and Postgres was lately quick enough. It is pure, so that a simulation can
-//! drive it; whoever owns one keeps it under a lock, which is the append lock of the law.
+//! back to Postgres only when it is empty and Postgres was lately quick enough. Under steady traffic it would never be empty,
+//! so when little is left the way back is closed to both sides for the moment that the last batch takes. It is pure, so that a
+//! simulation can drive it; whoever owns one keeps it under a lock, which is the append lock of the law.
 
 /// The way of one accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub enum Route {
     Direct,
     /// To the disk of this edge.
     Spool,
+    /// Nowhere yet: the last batch is being replayed, which takes a moment.
+    Wait,
 }
 
 /// Decides the way of accepts.
@@ -24,6 +27,8 @@ pub struct Switch {
     emptied_up_to: u64,
     /// Whether the latest replay took longer than an accept may.
     is_slow: bool,
+    /// Whether the last batch is being replayed.
+    is_returning: bool,
 }
 
 impl Switch {
@@ -40,7 +45,9 @@ impl Switch {
     /// The way of an accept that begins now.
     #[must_use]
     pub fn route(&self) -> Route {
-        if self.appending == 0 && !self.holds() && !self.is_slow {
+        if self.is_returning {
+            Route::Wait
+        } else if self.appending == 0 && !self.holds() && !self.is_slow {
             Route::Direct
         } else {
             Route::Spool
@@ -62,6 +69,26 @@ impl Switch {
     pub fn append_ended(&mut self, up_to: Option<u64>) {
         self.appending = self.appending.saturating_sub(1);
         self.appended_up_to = self.appended_up_to.max(up_to.unwrap_or(0));
+        if up_to.is_none() && !self.holds() {
+            // Nothing is left whose replay could show that Postgres is quick again, and the spool takes nothing.
+            self.is_slow = false;
+        }
+    }
+
+    /// Little is left: from now on everything waits, until [`return_ends`](Self::return_ends).
+    pub fn return_begins(&mut self) {
+        self.is_returning = true;
+    }
+
+    /// Whether everything that had begun to be appended is in the spool, so that what is there now is all there will be.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.appending == 0
+    }
+
+    /// The last batch was replayed, or could not be: what waited goes on, one way or the other.
+    pub fn return_ends(&mut self) {
+        self.is_returning = false;
     }
 
     /// A batch was replayed into Postgres. `emptied_up_to` is the place behind the last record of the spool, when nothing
@@ -102,8 +129,37 @@ mod tests {
     }
 
     #[test]
+    fn on_the_way_back_everything_waits_for_the_last_batch() {
+        let mut switch = Switch::new(Some(3));
+        switch.append_begins();
+        switch.return_begins();
+        assert_eq!((switch.route(), switch.is_settled()), (Route::Wait, false));
+
+        switch.append_ended(Some(4));
+        assert!(switch.is_settled());
+        let mut failed = switch.clone();
+        failed.return_ends();
+        assert_eq!(failed.route(), Route::Spool);
+        switch.replayed(false, Some(4));
+        switch.return_ends();
+
+        assert_eq!(switch.route(), Route::Direct);
+    }
+
+    #[test]
     fn an_append_that_failed_leaves_the_way_open() {
         let mut switch = Switch::new(None);
+
+        switch.append_begins();
+        switch.append_ended(None);
+
+        assert_eq!(switch.route(), Route::Direct);
+    }
+
+    #[test]
+    fn a_spool_that_takes_nothing_does_not_keep_accepts_from_a_slow_postgres() {
+        let mut switch = Switch::new(Some(3));
+        switch.replayed(true, Some(3));
 
         switch.append_begins();
         switch.append_ended(None);

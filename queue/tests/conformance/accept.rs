@@ -173,6 +173,8 @@ async fn l3_what_begins_after_an_answer_comes_after_it() {
                 .accept(message("in:telegram:ops:1"))
                 .await
                 .unwrap()
+                .stored()
+                .unwrap()
                 .id,
         );
     }

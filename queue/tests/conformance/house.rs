@@ -43,7 +43,8 @@ impl House {
     }
 
     pub(crate) async fn accept(&self, message: NewMessage) -> Receipt {
-        self.intake.accept(message).await.unwrap()
+        let accepted = self.intake.accept(message).await.unwrap();
+        accepted.stored().expect("there is no spool here")
     }
 
     /// A worker that has just become the owner of every partition.

@@ -27,6 +27,7 @@ mod replay;
 mod room;
 mod schedules;
 mod settle;
+mod spooling;
 mod take_over;
 mod unique;
 mod wake;

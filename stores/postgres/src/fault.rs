@@ -119,7 +119,8 @@ fn by_class(code: &str) -> Fault {
     match code.get(..2) {
         Some("08") => Fault::ConnectionLost,
         Some("22" | "23") => Fault::Data,
-        Some("25" | "53" | "57") => Fault::Refused,
+        // Read-only, out of something, told to stop, its own disk failed, its own data broken.
+        Some("25" | "53" | "57" | "58" | "XX") => Fault::Refused,
         Some("54") => Fault::Data,
         Some("40") => Fault::Serialization,
         _ => Fault::Other,

@@ -268,6 +268,14 @@ impl fmt::Debug for Pool {
 /// A borrowed connection of a pool; it is the driver's client, with a cache of prepared statements.
 pub struct Connection(deadpool_postgres::Client);
 
+impl Connection {
+    /// Closes the connection instead of giving it back. For whoever stopped waiting in the middle of a statement: the next
+    /// user would wait for its end.
+    pub fn discard(self) {
+        drop(deadpool_postgres::Client::take(self.0));
+    }
+}
+
 impl Deref for Connection {
     type Target = deadpool_postgres::Client;
 

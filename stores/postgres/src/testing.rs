@@ -84,6 +84,41 @@ impl TestDatabase {
         Pools::open(&self.settings(), ProcessRole::Both).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// Takes the database away from everybody: connections are cut and new ones refused.
+    ///
+    /// # Panics
+    /// The server went away.
+    pub async fn take_away(&self) {
+        let cut = format!(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'",
+            self.name
+        );
+        self.on_server(&format!(
+            "alter database {} allow_connections false",
+            self.name
+        ))
+        .await;
+        self.on_server(&cut).await;
+    }
+
+    /// Gives it back.
+    ///
+    /// # Panics
+    /// The server went away.
+    pub async fn give_back(&self) {
+        self.on_server(&format!(
+            "alter database {} allow_connections true",
+            self.name
+        ))
+        .await;
+    }
+
+    async fn on_server(&self, statement: &str) {
+        on_server(&self.server, statement)
+            .await
+            .unwrap_or_else(|error| panic!("the server of the scratch databases: {error}"));
+    }
+
     /// A connection as the owner of everything, for looking behind the curtain.
     ///
     /// # Panics

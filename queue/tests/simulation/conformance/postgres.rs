@@ -68,7 +68,8 @@ fn taken(claimed: &Claimed) -> Taken {
 
 impl Stored for Real {
     async fn accept(&mut self, message: NewMessage) -> (MessageId, bool) {
-        let receipt = self.intake.accept(message).await.unwrap();
+        let accepted = self.intake.accept(message).await.unwrap();
+        let receipt = accepted.stored().unwrap();
         (receipt.id, receipt.duplicate)
     }
 

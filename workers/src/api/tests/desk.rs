@@ -182,7 +182,7 @@ impl Desk {
             expires_in: None,
             unique: None,
         };
-        intake.accept(message).await.unwrap()
+        intake.accept(message).await.unwrap().stored().unwrap()
     }
 
     /// Records spans, durably when it returns: a recorder that is stopped writes what it has.

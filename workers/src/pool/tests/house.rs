@@ -144,7 +144,8 @@ impl House {
         let mut ids = Vec::new();
         for (place, key) in keys.into_iter().enumerate() {
             let message = message(KIND, Key::from(key), place.to_string());
-            ids.push(intake.accept(message).await.unwrap().id);
+            let accepted = intake.accept(message).await.unwrap();
+            ids.push(accepted.stored().unwrap().id);
         }
         ids
     }
@@ -162,7 +163,8 @@ impl House {
         let intake = self.feeder.intake();
         let mut ids = Vec::new();
         for message in messages {
-            ids.push(intake.accept(message).await.unwrap().id);
+            let accepted = intake.accept(message).await.unwrap();
+            ids.push(accepted.stored().unwrap().id);
         }
         ids
     }

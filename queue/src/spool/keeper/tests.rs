@@ -1,0 +1,119 @@
+//! The thread of a spool: shared flushes, a disk that has just failed, and how fast a real disk is.
+
+use bytes::Bytes;
+use futures::future::join_all;
+
+use super::*;
+use crate::spool::{Folder, Limits, MemoryDisk, Operation, Trouble, Writer};
+
+const LIMITS: Limits = Limits {
+    bytes_max: 1 << 30,
+    segment_bytes: 8 << 20,
+};
+
+fn start<D: Disk + 'static>(disk: D, tasks: &TaskTracker) -> Keeper {
+    let writer = Writer {
+        run: 1,
+        salts: Box::new(|| 7),
+    };
+    Keeper::start(
+        Spool::open(disk, LIMITS, writer).unwrap(),
+        Owner::Another,
+        tasks,
+    )
+}
+
+fn one(bytes: usize) -> Vec<NewRecord> {
+    vec![NewRecord {
+        at_us: 1,
+        payload: Bytes::from(vec![b'x'; bytes]),
+    }]
+}
+
+#[tokio::test]
+async fn what_arrives_during_a_flush_shares_the_next() {
+    let disk = MemoryDisk::new();
+    let keeper = start(disk.clone(), &TaskTracker::new());
+    keeper.append(one(10)).await.unwrap();
+    let before = disk.operations();
+
+    disk.hold_syncs();
+    let release = async {
+        // The other futures have been polled once by now: one append is being flushed, the others wait.
+        tokio::task::yield_now().await;
+        disk.release_syncs();
+    };
+    let appends = join_all((0..40).map(|_| keeper.append(one(10))));
+    let (kept, ()) = tokio::join!(appends, release);
+
+    assert!(kept.iter().all(Result::is_ok));
+    let operations = disk.operations() - before;
+    assert!(
+        operations <= 40,
+        "{operations} writes and flushes for 40 appends"
+    );
+}
+
+#[tokio::test]
+async fn a_disk_that_has_just_failed_is_left_alone_and_then_tried_again() {
+    let disk = MemoryDisk::new();
+    let keeper = start(disk.clone(), &TaskTracker::new());
+    disk.fail_always(Operation::Sync, Trouble::Device);
+
+    let refused = keeper.append(one(10)).await;
+    let before = disk.operations();
+    let at_once = keeper.append(one(10)).await;
+
+    assert!(matches!(refused, Err(Refusal::Disk(_))), "{refused:?}");
+    assert!(at_once.is_err());
+    assert_eq!(disk.operations(), before, "nothing was tried");
+    assert!(keeper.state().trouble_within(LEFT_ALONE).is_some());
+    disk.heal();
+    let began = Instant::now();
+    while keeper.append(one(10)).await.is_err() {
+        assert!(began.elapsed() < Duration::from_secs(10));
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stop_finishes_what_was_given_and_lets_the_disk_go() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = Folder::take(home.path()).unwrap().unwrap();
+    let tasks = TaskTracker::new();
+    let keeper = start(folder, &tasks);
+    keeper.append(one(10)).await.unwrap();
+
+    keeper.stop().await;
+    tasks.close();
+    tasks.wait().await;
+
+    assert!(matches!(keeper.append(one(10)).await, Err(Refusal::Closed)));
+    let again = start(
+        Folder::take(home.path()).unwrap().unwrap(),
+        &TaskTracker::new(),
+    );
+    assert_eq!(again.peek(10, 1_000).await.unwrap().records.len(), 1);
+}
+
+/// Says how many records of 1 KiB per second 64 producers get flushed: run it alone, with `--ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement, not a test"]
+async fn how_fast_it_is() {
+    let home = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let keeper = start(
+        Folder::take(home.path()).unwrap().unwrap(),
+        &TaskTracker::new(),
+    );
+    let began = Instant::now();
+
+    let producers = (0..64).map(|_| async {
+        for _ in 0..500 {
+            keeper.append(one(1_024)).await.unwrap();
+        }
+    });
+    join_all(producers).await;
+
+    let rate = 32_000.0 / began.elapsed().as_secs_f64();
+    println!("{rate:.0} records of 1 KiB per second, 64 producers");
+}
