@@ -10,8 +10,14 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "a simulation that cannot go on has failed, and its story is for people"
+)]
+#![expect(
+    clippy::large_enum_variant,
+    clippy::result_large_err,
+    reason = "a model that is easy to read is worth its copies"
 )]
 
 mod checker;

@@ -25,7 +25,7 @@ impl Record {
         if self.prints {
             println!("{seconds:>5}.{micros:06} {who:<10} {what}");
         }
-        write!(self.hash, "{now} {who} {what}\n").expect("a hash takes everything");
+        writeln!(self.hash, "{now} {who} {what}").expect("a hash takes everything");
     }
 
     /// Two runs with the same hash said the same.
