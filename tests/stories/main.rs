@@ -22,5 +22,6 @@ mod kills;
 mod order;
 mod peers;
 mod restarts;
+mod spool;
 mod traces;
 mod updates;

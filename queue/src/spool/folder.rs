@@ -204,6 +204,10 @@ impl Disk for Folder {
     }
 
     fn sync(&mut self, name: &str) -> io::Result<()> {
+        #[cfg(feature = "fail-points")]
+        if sallyport_telemetry::points::fails(sallyport_telemetry::points::Point::SpoolSync) {
+            return Err(io::Error::other("a flush that a test lets fail"));
+        }
         // The size of the file is flushed with its bytes; nothing else about it matters.
         self.growing(name)?.sync_data()
     }
