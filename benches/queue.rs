@@ -9,6 +9,8 @@
     reason = "a benchmark's result is what it prints"
 )]
 
+#[path = "measure/backlog.rs"]
+mod backlog;
 #[path = "measure/usage.rs"]
 mod usage;
 
@@ -16,33 +18,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use async_trait::async_trait;
 use sallyport_postgres::testing::TestDatabase;
 use sallyport_queue::membership::{self, Membership};
 use sallyport_queue::ownership::WorkerId;
-use sallyport_queue::{Claimed, Key, Queue, Settings};
-use sallyport_telemetry::trace::{KeepPolicy, Sinks, SpanContext};
+use sallyport_queue::{Claimed, Queue, Settings};
+use sallyport_telemetry::trace::{KeepPolicy, Sinks};
 use sallyport_workers::pool::{Handled, Handler, Handlers, KindPolicy, Pool, PoolSettings, Run};
 use tokio_postgres::Client;
 
 const MESSAGES: usize = 500_000;
-const CHUNK: usize = 10_000;
-const KIND: &str = "bench.nothing";
-
-const FILL: &str = "WITH fresh AS ( \
-        SELECT nextval('message_order') AS id, key, partition, trace \
-        FROM unnest($1::text[], $2::smallint[], $3::bytea[]) AS given (key, partition, trace) \
-    ), logged AS ( \
-        INSERT INTO messages (id, day, bot, tenant, source, kind, kind_version, key, partition, priority, payload, \
-                              payload_format, trace, trace_id) \
-        SELECT id, current_date, 'bench', 'bench', 'bench', 'bench.nothing', 1, key, partition, 0, '{}', 0, trace, \
-               substring(trace FOR 16) \
-        FROM fresh \
-    ) \
-    INSERT INTO queue (id, day, partition, priority, kind, key) \
-    SELECT id, current_date, partition, 0, 'bench.nothing', key FROM fresh";
-
 /// Does nothing, and counts.
 struct Nothing {
     policy: KindPolicy,
@@ -69,7 +55,8 @@ async fn main() -> Result<()> {
         .unwrap_or(MESSAGES);
     let database = TestDatabase::create().await;
     let owner = database.owner().await;
-    fill(&owner, messages).await?;
+    backlog::fill(&owner, messages, &backlog::Options::default()).await?;
+    backlog::settle_down(&owner).await?;
 
     let pools = database.pools();
     let queue = Queue::open(pools.clone(), Settings::default()).await?;
@@ -78,7 +65,7 @@ async fn main() -> Result<()> {
         handled: AtomicUsize::new(0),
     });
     let mut handlers = Handlers::default();
-    handlers.add(KIND, Arc::clone(&nothing) as Arc<dyn Handler>)?;
+    handlers.add(backlog::KIND, Arc::clone(&nothing) as Arc<dyn Handler>)?;
 
     let before = Usage::now(&owner).await?;
     let start = Instant::now();
@@ -107,45 +94,6 @@ async fn main() -> Result<()> {
 
     report(messages, took, &before, &after);
     pool.drain(Duration::from_secs(5)).await;
-    Ok(())
-}
-
-async fn fill(owner: &Client, messages: usize) -> Result<()> {
-    let mut left = messages;
-    let mut number = 0_u64;
-    while left > 0 {
-        let count = left.min(CHUNK);
-        let keys: Vec<Key> = (0..count)
-            .map(|_| {
-                number += 1;
-                Key::from(format!("in:bench:{number}"))
-            })
-            .collect();
-        let names: Vec<&str> = keys.iter().map(Key::as_str).collect();
-        let partitions: Vec<i16> = keys
-            .iter()
-            .map(|key| i16::from(key.partition().index()))
-            .collect();
-        let traces: Vec<Vec<u8>> = keys
-            .iter()
-            .map(|_| SpanContext::new_root(false).to_bytes().to_vec())
-            .collect();
-        owner
-            .execute(FILL, &[&names, &partitions, &traces])
-            .await
-            .context("the queue could not be filled")?;
-        left -= count;
-    }
-    for settle_down in [
-        "VACUUM ANALYZE queue",
-        "VACUUM ANALYZE messages",
-        "CHECKPOINT",
-    ] {
-        owner
-            .batch_execute(settle_down)
-            .await
-            .context("the filled queue could not be tidied")?;
-    }
     Ok(())
 }
 
@@ -200,4 +148,16 @@ fn report(messages: usize, took: Duration, before: &Usage, after: &Usage) {
         "  {:>10.1} µs processor time per message in Postgres",
         each(database)
     );
+    println!(
+        "  {:>10.0} MB resident at most in the worker",
+        resident_most_mb()
+    );
+}
+
+/// The most memory that this process had resident so far, in MB.
+fn resident_most_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    kilobytes.unwrap_or_default() / 1024.0
 }
