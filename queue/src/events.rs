@@ -211,6 +211,7 @@ impl StoreEvents {
             name: "queue.taken_over",
             partitions,
             interrupted = taken.interrupted.len(),
+            alone = taken.alone.len(),
             ambiguous = taken.ambiguous.len(),
             held = taken.held.len(),
             "Partitions were taken over"

@@ -6,6 +6,7 @@
 //!
 //! It refuses to know what a message means: a kind is a word, a payload is bytes.
 
+pub mod blame;
 pub mod calendar;
 mod limits;
 pub mod low_water;

@@ -246,11 +246,36 @@ impl<M> Mailboxes<M> {
         }
         let was_left_out = mailbox.held.is_some() || (mailbox.behind.is_some() && !mailbox.looking);
         mailbox.busy = None;
-        self.books.ended(mailbox);
+        if !std::mem::take(&mut mailbox.aside) {
+            self.books.ended(mailbox);
+        }
         let partition = mailbox.partition;
         self.apply(key, id, fate, partition);
         self.tidy(key);
         was_left_out && !self.is_left_out(key)
+    }
+
+    /// A message that was handed out cannot start yet: it takes no place and no room in the hands from others until
+    /// [`Mailboxes::step_forward`]. Its key waits for it.
+    pub fn step_aside(&mut self, key: &Key, id: MessageId) {
+        if let Some(mailbox) = self.boxes.get_mut(key)
+            && mailbox.busy == Some(id)
+            && !mailbox.aside
+        {
+            mailbox.aside = true;
+            self.books.ended(mailbox);
+        }
+    }
+
+    /// A message that stepped aside starts.
+    pub fn step_forward(&mut self, key: &Key, id: MessageId) {
+        if let Some(mailbox) = self.boxes.get_mut(key)
+            && mailbox.busy == Some(id)
+            && std::mem::take(&mut mailbox.aside)
+        {
+            self.books.took(mailbox);
+            self.books.started(mailbox);
+        }
     }
 
     /// A message was ended from outside, by order: it is taken out if it waits here, and its key goes on if it waited for

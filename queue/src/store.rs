@@ -3,6 +3,7 @@
 //! Every statement here is a batch: arrays go in, one plan runs, rows come out (laws L5 and L6). Who owns what and what
 //! runs next is decided by `membership` and `mailboxes`; this file's folder only makes their decisions durable.
 
+mod alone;
 mod behind;
 mod claim;
 mod hold;
@@ -131,8 +132,11 @@ pub struct HeldKey {
 /// What was found when partitions changed hands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TakenOver {
-    /// The messages that had been begun by an earlier owner and not settled; each counts one attempt more now.
+    /// The messages that had been begun by an earlier owner and not settled; each counts one attempt more now, up to the
+    /// bound of a crowd.
     pub interrupted: Vec<MessageId>,
+    /// Those of them that ran alone, as suspects: they count without that bound.
+    pub alone: Vec<MessageId>,
     /// Those of them that may have left the house; each has an ambiguous mark now.
     pub ambiguous: Vec<MessageId>,
     /// The keys of these partitions that are held.

@@ -63,7 +63,7 @@ impl Books {
 
     /// Everything of this mailbox is out of hand.
     pub(super) fn dropped<M>(&mut self, mailbox: &Mailbox<M>) {
-        if mailbox.busy.is_some() {
+        if mailbox.busy.is_some() && !mailbox.aside {
             self.ended(mailbox);
         }
         for _ in &mailbox.waiting {

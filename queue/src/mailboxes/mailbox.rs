@@ -21,6 +21,8 @@ pub(super) struct Mailbox<M> {
     /// Ascending ids.
     pub(super) waiting: VecDeque<Entry<M>>,
     pub(super) busy: Option<MessageId>,
+    /// The busy one stepped aside: it is in no count.
+    pub(super) aside: bool,
     pub(super) held: Option<Held>,
     /// Messages from this number on that are not in hand are behind, in the rows.
     pub(super) behind: Option<MessageId>,
@@ -38,6 +40,7 @@ impl<M> Mailbox<M> {
             lane: Lane::FIRST,
             waiting: VecDeque::new(),
             busy: None,
+            aside: false,
             held: None,
             behind: None,
             looking: false,

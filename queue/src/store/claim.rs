@@ -346,14 +346,15 @@ pub(super) struct OpenClaims {
 impl OpenClaims {
     fn opened(&mut self, claimed: &[Claimed]) {
         for message in claimed {
-            self.in_hand
-                .entry(message.claim)
-                .or_default()
-                .insert(message.id);
+            self.took(message.claim, message.id);
         }
     }
 
-    fn out_of_hand(&mut self, claim: ClaimId, id: MessageId) {
+    pub(super) fn took(&mut self, claim: ClaimId, id: MessageId) {
+        self.in_hand.entry(claim).or_default().insert(id);
+    }
+
+    pub(super) fn out_of_hand(&mut self, claim: ClaimId, id: MessageId) {
         let Some(ids) = self.in_hand.get_mut(&claim) else {
             return;
         };

@@ -1,21 +1,23 @@
 //! What a new owner does first: it counts what its predecessors had begun, and loads what is held (laws L5 and L9).
 
 use super::{HeldKey, Store, TakenOver};
+use crate::blame::{KindRules, Rules};
 use crate::error::StoreError;
 use crate::message::MessageId;
 use crate::partition::{Key, Partition, Token};
 use crate::rows;
 
 impl Store {
-    /// Counts every attempt that an earlier owner of these partitions had begun and not settled, once, and marks those of
-    /// the kinds `sends` as ambiguous. To be called after the leases were acquired and before the first claim.
+    /// Counts every attempt that an earlier owner of these partitions had begun and not settled, once: those that ran among
+    /// others up to their kind's bound ([`blame::crowd_max`](crate::blame::crowd_max)), those that ran alone without one.
+    /// Marks those of kinds that send as ambiguous. To be called after the leases were acquired and before the first claim.
     ///
     /// # Errors
     /// The database is away or slow. Nothing was counted; call again before claiming.
     pub async fn take_over(
         &self,
         partitions: &[(Partition, Token)],
-        sends: &[&str],
+        kinds: &[KindRules<'_>],
     ) -> Result<TakenOver, StoreError> {
         let pool = self.pools.settle().map_err(StoreError::pool("take over"))?;
         let mut connection = pool.get().await.map_err(StoreError::pool("take over"))?;
@@ -25,12 +27,21 @@ impl Store {
             .map(|(partition, _)| partition.to_sql())
             .collect();
         let tokens: Vec<i64> = partitions.iter().map(|(_, token)| token.0).collect();
+        let rules = Rules::of(kinds);
 
         let transaction = connection.transaction().await.map_err(failed())?;
         let begun = transaction
             .query(
                 include_str!("take_over.sql"),
-                &[&numbers, &tokens, &self.worker.as_str(), &sends],
+                &[
+                    &numbers,
+                    &tokens,
+                    &self.worker.as_str(),
+                    &rules.kinds,
+                    &rules.send,
+                    &rules.crowd_max,
+                    &rules.crowd_max_of_strangers,
+                ],
             )
             .await
             .map_err(failed())?;
@@ -56,6 +67,9 @@ impl Store {
             taken.interrupted.push(id);
             if row.get("is_send") {
                 taken.ambiguous.push(id);
+            }
+            if row.get("alone") {
+                taken.alone.push(id);
             }
         }
         taken.held = held.iter().map(held_key).collect::<Result<_, _>>()?;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sallyport_postgres::testing::TestDatabase;
+use sallyport_queue::blame::KindRules;
 use sallyport_queue::mailboxes::Look;
 use sallyport_queue::ownership::WorkerId;
 use sallyport_queue::{
@@ -16,6 +17,13 @@ use tokio_postgres::Client;
 
 /// Longer than anything here should take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The kind that leaves the house; of the others an heir knows nothing.
+const SENDS: KindRules<'_> = KindRules {
+    kind: "telegram.send",
+    sends: true,
+    attempts_max: 5,
+};
 
 pub(crate) struct House {
     pub(crate) queue: Queue,
@@ -172,7 +180,7 @@ impl Worker {
 
     pub(crate) async fn take_over(&self) -> sallyport_queue::TakenOver {
         self.store
-            .take_over(&self.leases(), &["telegram.send"])
+            .take_over(&self.leases(), &[SENDS])
             .await
             .unwrap()
     }

@@ -10,6 +10,7 @@
 
 mod accept;
 mod behind;
+mod blame;
 mod calendar;
 mod claim;
 mod control;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sallyport_postgres::testing::TestDatabase;
+use sallyport_queue::blame::KindRules;
 use sallyport_queue::ownership::WorkerId;
 use sallyport_queue::{
     ClaimRef, ClaimRequest, Claimed, InHand, Intake, Key, Lanes, MessageId, NewMessage, Partition,
@@ -15,6 +16,13 @@ use tokio_postgres::Client;
 use super::{Stored, look};
 use crate::checker::SEND;
 use crate::model::Taken;
+
+/// The model knows no bound for crashes in a crowd; with so many attempts it is out of reach.
+const RULES: [KindRules<'_>; 1] = [KindRules {
+    kind: SEND,
+    sends: true,
+    attempts_max: u16::MAX,
+}];
 
 /// A scratch database with a queue on it.
 pub(crate) struct Real {
@@ -150,7 +158,7 @@ impl Stored for Real {
             .map(|partition| (partition, token))
             .collect();
         let store = self.store(worker);
-        store.take_over(&leases, &[SEND]).await.unwrap()
+        store.take_over(&leases, &RULES).await.unwrap()
     }
 
     async fn release(&mut self, worker: &str, message: ClaimRef, behind: bool) {
