@@ -31,11 +31,13 @@ mod room;
 mod running;
 mod settling;
 mod steering;
+mod suspects;
 
 use claiming::Claiming;
 use room::Rooms;
 use settling::{Batch, Pending};
 use steering::{Out, Steering};
+use suspects::Suspects;
 
 /// What a drain may take beyond its deadline, to settle and release.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -87,6 +89,7 @@ enum Report {
     SetAside(room::SetAside),
     Resumed(Vec<MessageId>),
     Called,
+    Charged(Box<suspects::Charged>),
 }
 
 /// The pool's books.
@@ -107,6 +110,7 @@ pub(super) struct Driver {
     out: HashMap<MessageId, Out>,
     steering: Steering,
     room: Rooms,
+    suspects: Suspects,
     /// Messages to be given back uncounted.
     give_back: Vec<ClaimRef>,
     /// Messages to be put behind: their keys cannot go on with them now.
@@ -148,6 +152,7 @@ impl Driver {
             out: HashMap::new(),
             steering: Steering::new(standing, Instant::now()),
             room: Rooms::default(),
+            suspects: Suspects::default(),
             give_back: Vec::new(),
             put_behind: Vec::new(),
             releasing: 0,
@@ -212,6 +217,7 @@ impl Driver {
             Report::SetAside(done) => self.take_set_aside(done),
             Report::Resumed(resumed) => self.take_resumed(resumed),
             Report::Called => self.take_called(),
+            Report::Charged(charged) => self.take_charged(*charged),
         }
     }
 
@@ -247,6 +253,7 @@ impl Driver {
             self.leave_rooms();
             if !self.paused && !self.steering.everything_waits() && self.draining.is_none() {
                 self.start_handlers();
+                self.try_suspect();
                 self.see_to_room();
                 self.claim(now);
                 self.promote(now);

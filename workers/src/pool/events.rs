@@ -42,6 +42,14 @@ pub(super) fn last_words_lost(message: MessageId, panic: &str) {
     );
 }
 
+pub(super) fn suspect_runs(message: MessageId, kind: &str, attempts: u16) {
+    tracing::info!(
+        name: "pool.suspect_runs",
+        { message.id = %message, message.kind = kind, attempts },
+        "A message that was in hand at several crashes runs under a claim of its own"
+    );
+}
+
 pub(super) fn drain_given_up() {
     tracing::warn!(name: "pool.drain_given_up", "The pool did not end in time and was cut off");
 }

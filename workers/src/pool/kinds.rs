@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sallyport_queue::blame::KindRules;
 use sallyport_queue::retry::Backoff;
 use sallyport_queue::{Claimed, ErrorNote, Verdict};
 
@@ -75,12 +76,15 @@ impl Kinds {
         Self { known, unknown }
     }
 
-    /// The kinds whose interrupted attempts may have left the house.
-    pub(super) fn sends(&self) -> Vec<&str> {
+    /// What counting interrupted attempts needs to know of each kind.
+    pub(super) fn rules(&self) -> Vec<KindRules<'_>> {
         self.known
             .iter()
-            .filter(|(_, known)| known.kind.policy().sends)
-            .map(|(name, _)| name.as_str())
+            .map(|(name, known)| KindRules {
+                kind: name,
+                sends: known.kind.policy().sends,
+                attempts_max: known.kind.policy().attempts_max,
+            })
             .collect()
     }
 

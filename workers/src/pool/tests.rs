@@ -8,7 +8,9 @@ use sallyport_queue::{ErrorNote, Verdict};
 
 use super::{Handled, KindPolicy};
 
+mod blame;
 mod changes;
+mod fairness;
 mod house;
 mod limits;
 mod poison;

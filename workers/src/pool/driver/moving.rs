@@ -30,6 +30,7 @@ impl Driver {
             events::lost(changes.lost.len());
             self.house.meters.leases_lost(changes.lost.len());
         }
+        self.empty_suspects(&changes.lost);
         for partition in changes.lost {
             self.mailboxes.forget(partition);
         }
@@ -49,6 +50,7 @@ impl Driver {
     /// Gives back what waits in partitions that are about to leave.
     pub(super) fn empty(&mut self, partitions: &[Partition]) {
         self.empty_rooms(partitions);
+        self.empty_suspects(partitions);
         for partition in partitions {
             let dropped = self.mailboxes.forget(*partition);
             self.give_back
@@ -132,7 +134,7 @@ async fn find_out(
 ) -> Result<(TakenOver, Vec<(MessageId, String)>), StoreError> {
     let found = house
         .store
-        .take_over(partitions, &house.kinds.sends())
+        .take_over(partitions, &house.kinds.rules())
         .await?;
     let rooms = house.store.take_over_rooms(partitions).await?;
     Ok((found, rooms.waiting))

@@ -187,7 +187,7 @@ impl Driver {
         }
     }
 
-    fn is_gone(&mut self, message: &ClaimRef) {
+    pub(super) fn is_gone(&mut self, message: &ClaimRef) {
         self.is_back(message.id);
         if self.partitions.owns(message.partition, message.token) {
             self.partitions.end(message.partition, message.token);
@@ -201,7 +201,7 @@ impl Driver {
     }
 
     /// A message that was handed out goes back uncounted, because its partition leaves.
-    fn take_back(&mut self, message: ClaimRef) {
+    pub(super) fn take_back(&mut self, message: ClaimRef) {
         self.is_back(message.id);
         if self.partitions.owns(message.partition, message.token) {
             self.partitions.end(message.partition, message.token);
@@ -342,13 +342,13 @@ async fn resume(house: Arc<House>, kinds: HashSet<String>, partitions: Vec<Parti
 }
 
 /// Patience with the database: until it answers, nobody knows who has room.
-struct Patience(Duration);
+pub(super) struct Patience(Duration);
 
 impl Patience {
-    const NEW: Self = Self(AGAIN_AFTER);
+    pub(super) const NEW: Self = Self(AGAIN_AFTER);
 
     /// Waits before another try; `false` when the pool stops hard.
-    async fn wait(&mut self, house: &House, error: &StoreError) -> bool {
+    pub(super) async fn wait(&mut self, house: &House, error: &StoreError) -> bool {
         events::room_failed(error);
         let pause = tokio::time::sleep(self.0);
         self.0 = (self.0 * 2).min(AGAIN_AFTER_MAX);

@@ -35,7 +35,7 @@ impl Driver {
         let now = Timestamp::now();
         while self.running < self.house.settings.slots.get() {
             if let Some(admitted) = self.room.admitted.pop_front() {
-                self.start(admitted.message, admitted.kind, admitted.limits);
+                self.admit(admitted);
                 continue;
             }
             let Some(entry) = self.mailboxes.start_next() else {
@@ -45,7 +45,11 @@ impl Driver {
             let kind = Arc::clone(self.house.kinds.of_message(&message));
             self.partitions.begin(message.partition);
             match self.gate(&message, &kind, now) {
-                Gate::Starts => self.start(message, kind, Vec::new()),
+                Gate::Starts => self.admit(Limited {
+                    message,
+                    kind,
+                    limits: Vec::new(),
+                }),
                 Gate::Ends(handled) => {
                     self.out.insert(message.id, Out::Unstarted);
                     self.take_handled(Finished::unstarted(message, kind, handled));
@@ -89,7 +93,12 @@ impl Driver {
         }
     }
 
-    fn start(&mut self, message: Arc<Claimed>, kind: Arc<Kind>, limits: Vec<Limit>) {
+    pub(super) fn start(&mut self, limited: Limited) {
+        let Limited {
+            message,
+            kind,
+            limits,
+        } = limited;
         let cancelled = self
             .partitions
             .cancellation(message.partition)

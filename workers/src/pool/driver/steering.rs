@@ -212,6 +212,7 @@ impl Driver {
     /// Notes that a message is settled, given back or set aside.
     pub(super) fn is_back(&mut self, id: MessageId) {
         let was = self.out.remove(&id);
+        self.suspects.is_back(id);
         if let Some(Out::Runs(cell)) = was
             && cell.was_written()
         {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use sallyport_postgres::Pools;
@@ -167,6 +168,19 @@ impl House {
             ids.push(accepted.stored().unwrap().id);
         }
         ids
+    }
+
+    /// The same, many at a time: in no order, sharing commits.
+    pub(super) async fn enqueue_together(&self, messages: impl IntoIterator<Item = NewMessage>) {
+        let intake = self.feeder.intake();
+        futures::stream::iter(messages)
+            .map(|message| intake.accept(message))
+            .buffer_unordered(1_000)
+            .for_each(|accepted| {
+                accepted.unwrap();
+                futures::future::ready(())
+            })
+            .await;
     }
 
     pub(super) async fn count(&self, table: &str, which: &str) -> i64 {
