@@ -175,6 +175,9 @@ pub(crate) fn load(
         .map(|(name, text)| document(&mut loader, folder, name, text))
         .into_iter();
     let settings = read_sections(&mut loader, &mut documents);
+    for stranger in settings.iter().flat_map(bots_of_two_tenants) {
+        loader.complain(stranger);
+    }
     let effective = loader.finish()?;
     match settings {
         Some(settings) => Ok((settings, effective)),
@@ -201,6 +204,28 @@ fn read_sections(
         monitoring: monitoring?,
         testing: testing?,
     })
+}
+
+/// Bots whose updates would belong to one tenant when they come through the edge and to another when they are fetched.
+fn bots_of_two_tenants(settings: &Settings) -> Vec<Mistake> {
+    let routes = settings.gateway.routes.iter();
+    let at_the_edge = routes.filter_map(|route| route.accept.as_ref());
+    at_the_edge
+        .flat_map(|accept| &accept.bots)
+        .filter_map(|edge| {
+            let mut bots = settings.apps.chat.bots.iter();
+            let bot = bots.find(|bot| bot.name == edge.name && bot.tenant != edge.tenant)?;
+            Some(Mistake {
+                file: "gateway.yaml".to_owned(),
+                line: None,
+                key: format!("the bot {} of a route: tenant", edge.name),
+                reason: format!(
+                    "is {}, but {} in apps.yaml; a bot has one tenant",
+                    edge.tenant, bot.tenant
+                ),
+            })
+        })
+        .collect()
 }
 
 fn section<T: serde::de::DeserializeOwned + Validate>(
@@ -327,6 +352,15 @@ mod tests {
         std::fs::write(folder.path().join("gatway.yaml"), "a: 1\n").unwrap();
 
         assert!(told(folder.path())[0].contains("gatway.yaml is not a file of ours"));
+    }
+
+    #[test]
+    fn a_bot_of_two_tenants_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let bots = "chat:\n  bots:\n    - {name: ops, tenant: other, app: hub, token: '1:x'}\n";
+        std::fs::write(folder.path().join("apps.yaml"), bots).unwrap();
+
+        assert!(told(folder.path())[0].contains("a bot has one tenant"));
     }
 
     #[test]

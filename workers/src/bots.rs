@@ -29,6 +29,8 @@ const ROUNDING: Duration = Duration::from_millis(1);
 pub struct Bot {
     /// The house's own name for it.
     pub name: String,
+    /// Whose it is.
+    pub tenant: String,
     /// What it does.
     pub app: Arc<App>,
     /// Its way to Telegram.
@@ -87,6 +89,7 @@ impl Bot {
         })?;
         Ok(Self {
             name: settings.name.clone(),
+            tenant: settings.tenant.clone(),
             app,
             api,
             newcomers: settings.newcomers,

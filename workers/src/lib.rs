@@ -33,7 +33,7 @@ mod settings;
 mod start;
 
 pub use reception::BotNote;
-pub use settings::{BotSettings, Receive, Settings};
+pub use settings::{BotSettings, DEFAULT_TENANT, Receive, Settings};
 pub use start::{Parts, StartError, Workers, WorkersHandle};
 
 #[cfg(test)]

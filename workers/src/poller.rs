@@ -164,7 +164,7 @@ impl Poller {
         let (trace, spans) = self.traced(&delivery);
         let message = NewMessage {
             bot: self.bot.name.clone(),
-            tenant: self.bot.name.clone(),
+            tenant: self.bot.tenant.clone(),
             source: delivery.source,
             delivery_id: Some(delivery.delivery_id),
             kind: delivery.kind.to_owned(),

@@ -16,6 +16,8 @@ const STILL_TRYING_AFTER_MS: u64 = 10_000;
 const PREVIEW_PRIVATE_MS: u64 = 1_500;
 /// Groups allow about twenty edits a minute, shared with everything else that is said.
 const PREVIEW_GROUP_MS: u64 = 4_000;
+/// Whose a bot is if nothing else is said, here as at the edge.
+pub const DEFAULT_TENANT: &str = "house";
 /// The code that makes somebody the owner works this long.
 const OWNER_CODE_MINUTES: u32 = 15;
 
@@ -60,6 +62,10 @@ pub struct BotSettings {
     /// The house's own name for it, part of keys and of the webhook's path.
     #[validate(custom(function = is_a_name))]
     pub name: String,
+    /// Whose it is. A route of the edge that takes webhooks for this bot must say the same.
+    #[serde(default = "default_tenant")]
+    #[validate(custom(function = is_a_name))]
+    pub tenant: String,
     /// The app it runs, by its name.
     pub app: String,
     /// Its token.
@@ -105,6 +111,10 @@ pub enum Receive {
     /// Neither: somebody else has set the webhook, or updates are posted by hand.
     #[default]
     Off,
+}
+
+fn default_tenant() -> String {
+    DEFAULT_TENANT.to_owned()
 }
 
 fn nobody_is_let_in() -> Role {

@@ -4,7 +4,7 @@
 
 use sallyport_kit::Role;
 use sallyport_security::Secret;
-use sallyport_workers::{BotSettings, Receive};
+use sallyport_workers::{BotSettings, DEFAULT_TENANT, Receive};
 
 use crate::cli::{Places, RunArguments};
 use crate::dev_certificates;
@@ -39,6 +39,7 @@ pub(super) fn fit(
 fn real_bot(token: &str, take_over: bool) -> BotSettings {
     BotSettings {
         name: REAL_BOT.to_owned(),
+        tenant: DEFAULT_TENANT.to_owned(),
         app: "hub".to_owned(),
         token: Secret::new(token),
         telegram: Default::default(),

@@ -23,7 +23,9 @@ use tokio_util::task::TaskTracker;
 
 use super::telegram::Telegram;
 use crate::delivery::pacing::Pacing;
-use crate::{BotSettings, Parts, Receive, Settings, StartError, Workers, WorkersHandle};
+use crate::{
+    BotSettings, DEFAULT_TENANT, Parts, Receive, Settings, StartError, Workers, WorkersHandle,
+};
 
 /// Stories end within this, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -70,6 +72,7 @@ impl House {
     pub(super) fn bot(&self, name: &str, token: &str) -> BotSettings {
         BotSettings {
             name: name.to_owned(),
+            tenant: DEFAULT_TENANT.to_owned(),
             app: "probe".to_owned(),
             token: token.into(),
             telegram: sallyport_telegram::Settings {
