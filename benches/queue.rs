@@ -2,7 +2,8 @@
 //!
 //! It exists because the queue's speed is a promise (`docs/benchmarks.md`). Messages with distinct keys that do nothing
 //! are put on the queue beforehand, in bulk; the clock runs from the moment the worker joins until the last end is
-//! durable. Run it by `make bench`; an argument is the number of messages.
+//! durable. Run it by `make bench`; an argument is the number of messages. `--backlog` measures the same beside 1,000,000
+//! messages that wait, in several shapes; two numbers after it are how many wait and how many are measured.
 
 #![expect(
     clippy::print_stdout,
@@ -11,96 +12,60 @@
 
 #[path = "measure/backlog.rs"]
 mod backlog;
+#[path = "measure/beside.rs"]
+mod beside;
 #[path = "measure/usage.rs"]
 mod usage;
+#[path = "measure/worker.rs"]
+mod worker;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use async_trait::async_trait;
 use sallyport_postgres::testing::TestDatabase;
-use sallyport_queue::membership::{self, Membership};
-use sallyport_queue::ownership::WorkerId;
-use sallyport_queue::{Claimed, Queue, Settings};
-use sallyport_telemetry::trace::{KeepPolicy, Sinks};
-use sallyport_workers::pool::{Handled, Handler, Handlers, KindPolicy, Pool, PoolSettings, Run};
 use tokio_postgres::Client;
 
+use worker::{COUNTED, Worker, resident_most_mb};
+
 const MESSAGES: usize = 500_000;
-/// Does nothing, and counts.
-struct Nothing {
-    policy: KindPolicy,
-    handled: AtomicUsize,
-}
-
-#[async_trait]
-impl Handler for Nothing {
-    fn policy(&self) -> &KindPolicy {
-        &self.policy
-    }
-
-    async fn handle(&self, _message: Arc<Claimed>, _run: Run) -> Handled {
-        self.handled.fetch_add(1, Ordering::Relaxed);
-        Handled::done()
-    }
-}
+/// What waits with `--backlog`, and what is measured beside it.
+const WAITING: usize = 1_000_000;
+const BESIDE: usize = 200_000;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let messages = std::env::args()
-        .filter_map(|argument| argument.parse().ok())
-        .next()
-        .unwrap_or(MESSAGES);
+    let mut numbers = std::env::args().filter_map(|argument| argument.parse().ok());
+    if std::env::args().any(|argument| argument == "--backlog") {
+        let waiting = numbers.next().unwrap_or(WAITING);
+        return beside::run(waiting, numbers.next().unwrap_or(BESIDE)).await;
+    }
+    throughput(numbers.next().unwrap_or(MESSAGES)).await
+}
+
+async fn throughput(messages: usize) -> Result<()> {
     let database = TestDatabase::create().await;
     let owner = database.owner().await;
-    backlog::fill(&owner, messages, &backlog::Options::default()).await?;
+    let options = backlog::Options {
+        prefix: COUNTED,
+        ..backlog::Options::default()
+    };
+    backlog::fill(&owner, messages, &options).await?;
     backlog::settle_down(&owner).await?;
-
-    let pools = database.pools();
-    let queue = Queue::open(pools.clone(), Settings::default()).await?;
-    let nothing = Arc::new(Nothing {
-        policy: KindPolicy::default(),
-        handled: AtomicUsize::new(0),
-    });
-    let mut handlers = Handlers::default();
-    handlers.add(backlog::KIND, Arc::clone(&nothing) as Arc<dyn Handler>)?;
 
     let before = Usage::now(&owner).await?;
     let start = Instant::now();
-    let membership = Membership::join(
-        &pools,
-        &membership::Settings::default(),
-        WorkerId::new("bench"),
-    )
-    .await?;
-    let settings = PoolSettings::default();
-    let keep = KeepPolicy {
-        ratio: 0.0,
-        ..KeepPolicy::default()
-    };
-    let pool = Pool::start(
-        &queue,
-        Arc::new(membership),
-        &handlers,
-        &settings,
-        Arc::new(Sinks::default()),
-        keep,
-    );
-    wait_until_empty(&owner, &nothing, messages).await?;
+    let worker = Worker::start(&database, backlog::KIND).await?;
+    worker.wait_for(messages).await;
+    wait_until_empty(&owner).await?;
     let took = start.elapsed();
     let after = Usage::now(&owner).await?;
 
     report(messages, took, &before, &after);
-    pool.drain(Duration::from_secs(5)).await;
+    worker.stop().await;
     Ok(())
 }
 
-async fn wait_until_empty(owner: &Client, nothing: &Nothing, messages: usize) -> Result<()> {
-    while nothing.handled.load(Ordering::Relaxed) < messages {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+async fn wait_until_empty(owner: &Client) -> Result<()> {
     loop {
         let left: bool = owner
             .query_one("SELECT EXISTS (SELECT FROM queue)", &[])
@@ -152,12 +117,4 @@ fn report(messages: usize, took: Duration, before: &Usage, after: &Usage) {
         "  {:>10.0} MB resident at most in the worker",
         resident_most_mb()
     );
-}
-
-/// The most memory that this process had resident so far, in MB.
-fn resident_most_mb() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-    kilobytes.unwrap_or_default() / 1024.0
 }
