@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -357,9 +357,21 @@ pub struct Claimed {
     pub waited: Duration,
     /// When it first came onto the queue.
     pub first_queued_at: Timestamp,
+    /// When the claim came back.
+    pub(crate) taken: Instant,
 }
 
 impl Claimed {
+    /// The time, by the clock that `accepted_at`, `expires_at` and `ready_at` were read from: the database's at the claim,
+    /// and what has passed since. A wall clock of this machine that jumps makes no message late.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let since_ready = self.waited.saturating_add(self.taken.elapsed());
+        self.ready_at
+            .checked_add(since_ready)
+            .unwrap_or(Timestamp::MAX)
+    }
+
     /// What a settlement needs to find the message again.
     #[must_use]
     pub fn reference(&self) -> ClaimRef {

@@ -131,7 +131,7 @@ impl AttemptServices {
 #[async_trait]
 impl Services for AttemptServices {
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        self.message.now()
     }
 
     fn attempt(&self) -> Attempt {

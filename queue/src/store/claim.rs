@@ -327,6 +327,7 @@ fn claimed(row: &Row, partition: Partition, id: MessageId) -> Result<Option<Clai
         ready_at: row.get("ready_at"),
         waited: Duration::try_from_secs_f64(waited).unwrap_or_default(),
         first_queued_at: accepted_at,
+        taken: Instant::now(),
     }))
 }
 

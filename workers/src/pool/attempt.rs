@@ -128,16 +128,19 @@ fn close_span(mut span: Span, ending: &Ending) {
 
 /// What is not handed to its handler at all: a message that is too late, or one whose attempts were all used up by
 /// crashes (it may be the cause of them). Attempts that older workers spent on a message they could not read leave one.
-pub(super) fn refusal(message: &Claimed, kind: &Kind, now: Timestamp) -> Option<Handled> {
+pub(super) fn refusal(message: &Claimed, kind: &Kind) -> Option<Handled> {
     let policy = kind.policy();
     if message.interrupted && message.attempts >= policy.attempts_max {
         let error = ErrorNote::new("interrupted", "Every attempt was cut off before it ended");
         return Some(Handled::from(Verdict::Dead { error }));
     }
     let too_old = policy.late_after.is_some_and(|limit| {
-        message.attempts == 0 && message.accepted_at.duration_until(now).unsigned_abs() > limit
+        let age = message.now().duration_since(message.accepted_at);
+        message.attempts == 0 && Duration::try_from(age).unwrap_or_default() > limit
     });
-    let expired = message.expires_at.is_some_and(|expires| expires <= now);
+    let expired = message
+        .expires_at
+        .is_some_and(|expires| expires <= message.now());
     if too_old || expired {
         let mut handled = Handled::from(Verdict::Expired);
         handled.outgoing = kind.handler.expired(message);

@@ -111,7 +111,10 @@ fn ended(meters: &KindMeters, outcome: Outcome, finished: &Finished) {
         return;
     };
     end.waited.record(finished.message.waited);
-    let age = jiff::Timestamp::now().duration_since(finished.message.accepted_at);
+    let age = finished
+        .message
+        .now()
+        .duration_since(finished.message.accepted_at);
     end.age
         .record(std::time::Duration::try_from(age).unwrap_or_default());
 }

@@ -4,7 +4,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
 use sallyport_queue::mailboxes::Fate;
 use sallyport_queue::{Claimed, ErrorNote, HoldChange, Limit, NewMessage, Settlement, Verdict};
 
@@ -32,7 +31,6 @@ enum Gate {
 impl Driver {
     /// Starts the next messages while there are free slots.
     pub(super) fn start_handlers(&mut self) {
-        let now = Timestamp::now();
         while self.running < self.house.settings.slots.get() {
             if let Some(admitted) = self.room.admitted.pop_front() {
                 self.admit(admitted);
@@ -44,7 +42,7 @@ impl Driver {
             let message = entry.message;
             let kind = Arc::clone(self.house.kinds.of_message(&message));
             self.partitions.begin(message.partition);
-            match self.gate(&message, &kind, now) {
+            match self.gate(&message, &kind) {
                 Gate::Starts => self.admit(Limited {
                     message,
                     kind,
@@ -70,12 +68,12 @@ impl Driver {
         }
     }
 
-    fn gate(&self, message: &Claimed, kind: &Kind, now: Timestamp) -> Gate {
+    fn gate(&self, message: &Claimed, kind: &Kind) -> Gate {
         if let Some(verdict) = self.steering.cancels(message.id) {
             return Gate::Ends(Handled::from(verdict));
         }
         let asked = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            if let Some(handled) = refusal(message, kind, now) {
+            if let Some(handled) = refusal(message, kind) {
                 return Gate::Ends(handled);
             }
             if self.steering.is_paused(&message.kind) {
