@@ -80,7 +80,9 @@ fn read(source: Source, bot: &Bot, body: &[u8]) -> Result<Delivery, Refusal> {
     };
     delivery.map_err(|error| {
         let pointer = match error {
-            telegram::ReadError::NotAnObject(_) => "",
+            telegram::ReadError::NotAnObject(_)
+            | telegram::ReadError::Unreadable(_)
+            | telegram::ReadError::RepeatedContent => "",
             telegram::ReadError::NoUpdateId | telegram::ReadError::RepeatedUpdateId => "/update_id",
         };
         Refusal::NotADelivery(pointer, error.to_string())

@@ -10,6 +10,7 @@ use sallyport_security::{Digest, Secret};
 use crate::{Delivery, Urgency};
 
 mod shape;
+mod strict;
 
 /// The header in which Telegram repeats the secret that was given to `setWebhook`.
 pub const SECRET_HEADER: HeaderName = HeaderName::from_static("x-telegram-bot-api-secret-token");
@@ -89,6 +90,12 @@ pub enum ReadError {
     /// Not JSON, or JSON that is no object.
     #[error("the body is not a JSON object")]
     NotAnObject(#[source] serde_json::Error),
+    /// JSON of which not every reader could make the same: nested too deep, a number beyond all numbers, half a character.
+    #[error("the body is JSON that not everybody can read")]
+    Unreadable(#[source] serde_json::Error),
+    /// It says more than once what happened, so that two readers could disagree.
+    #[error("an update says once what happened")]
+    RepeatedContent,
     /// `update_id` is missing or is no integer.
     #[error("update_id must be an integer")]
     NoUpdateId,
@@ -100,7 +107,7 @@ pub enum ReadError {
 /// Reads what the queue must know about an update sent to `bot`.
 ///
 /// # Errors
-/// Only when `body` is no JSON object with one integer `update_id`.
+/// When `body` is no JSON object with one integer `update_id`, or two readers could understand it differently.
 pub fn read(bot: &str, body: &[u8]) -> Result<Delivery, ReadError> {
     let envelope = shape::envelope(body)?;
     let facts = envelope.facts();

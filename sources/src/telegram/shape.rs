@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{ReadError, STOP_BUTTON};
+use super::{ReadError, STOP_BUTTON, strict};
 use crate::Urgency;
 
 /// Every kind of update known by Bot API 10.3: the field in which it comes is also its name.
@@ -77,6 +77,10 @@ impl Facts {
 /// Walks an update.
 pub(super) fn envelope(body: &[u8]) -> Result<Envelope<'_>, ReadError> {
     let fields: Fields<'_> = serde_json::from_slice(body).map_err(ReadError::NotAnObject)?;
+    strict::check(body).map_err(ReadError::Unreadable)?;
+    if fields.repeated_content {
+        return Err(ReadError::RepeatedContent);
+    }
     if fields.repeated {
         return Err(ReadError::RepeatedUpdateId);
     }
@@ -116,6 +120,7 @@ impl Envelope<'_> {
 struct Fields<'a> {
     update_id: Option<&'a RawValue>,
     repeated: bool,
+    repeated_content: bool,
     what: Option<(&'static str, &'a RawValue)>,
 }
 
@@ -138,6 +143,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
         let mut fields = Fields {
             update_id: None,
             repeated: false,
+            repeated_content: false,
             what: None,
         };
         while let Some(FieldName(name)) = map.next_key()? {
@@ -146,6 +152,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
                 fields.repeated |= fields.update_id.is_some();
                 fields.update_id = Some(value);
             } else if let Some(kind) = KINDS.iter().find(|kind| kind.as_bytes() == name.as_ref()) {
+                fields.repeated_content |= fields.what.is_some();
                 fields.what.get_or_insert((*kind, value));
             }
         }

@@ -199,7 +199,7 @@ fn what_is_no_update_is_refused_with_the_reason() {
 
 #[test]
 fn odd_text_inside_an_update_refuses_nothing() {
-    for text in [r"\u0000", r"\ud800", r"\udfff\ud800", "\\n"] {
+    for text in [r"\u0000", r"\ud83d\ude00", "\\n"] {
         let body = format!(
             r#"{{"{text}":1,"update_id":1,"message":{{"chat":{{"id":42}},"text":"{text}","from":{{"id":7,"first_name":"{text}"}}}}}}"#
         );
@@ -208,17 +208,51 @@ fn odd_text_inside_an_update_refuses_nothing() {
 }
 
 #[test]
-fn deep_nesting_costs_no_stack() {
-    let depth = 100_000;
-    let body = format!(
-        r#"{{"update_id":1,"message":{{"chat":{{"id":42}},"x":{}1{}}}}}"#,
-        "[".repeat(depth),
-        "]".repeat(depth)
-    );
+fn deep_nesting_costs_no_stack_and_ends_at_sixty_four() {
+    let nested = |depth: usize| {
+        format!(
+            r#"{{"update_id":1,"message":{{"chat":{{"id":42}},"x":{}1{}}}}}"#,
+            "[".repeat(depth),
+            "]".repeat(depth)
+        )
+    };
 
-    let key = key_of(&body);
+    assert_eq!(key_of(&nested(62)), "in:telegram:ops:42");
+    for depth in [63, 200, 100_000] {
+        let refused = read("ops", nested(depth).as_bytes());
+        assert!(
+            matches!(refused, Err(ReadError::Unreadable(_))),
+            "{depth}: {refused:?}"
+        );
+    }
+}
 
-    assert!(key.starts_with("in:telegram:ops:"), "{key}");
+#[test]
+fn what_a_later_reader_could_not_read_is_refused() {
+    for odd in [
+        r#""\ud800""#,
+        r#""\udfff\ud800""#,
+        "1e400",
+        "-1e999",
+        r#"{"\udc00":1}"#,
+    ] {
+        let body = format!(r#"{{"update_id":1,"message":{{"chat":{{"id":42}}}},"odd":{odd}}}"#);
+        let refused = read("ops", body.as_bytes());
+        assert!(
+            matches!(refused, Err(ReadError::Unreadable(_))),
+            "{odd}: {refused:?}"
+        );
+    }
+    for twice in ["message", "callback_query"] {
+        let body = format!(
+            r#"{{"update_id":1,"message":{{"chat":{{"id":42}}}},"{twice}":{{"chat":{{"id":1}}}}}}"#
+        );
+        let refused = read("ops", body.as_bytes());
+        assert!(
+            matches!(refused, Err(ReadError::RepeatedContent)),
+            "{twice}: {refused:?}"
+        );
+    }
 }
 
 proptest! {
