@@ -45,6 +45,8 @@ pub enum Point {
     K11,
     /// A planted fault: a send that is left out and yet reported as done.
     Loss,
+    /// A message does harm to whoever handles it, as its text says.
+    Poison,
     /// A planted fault: a send that is made twice and reported once.
     Double,
     /// A flush of the spool's disk that fails, or takes its time.
@@ -69,6 +71,7 @@ impl Point {
         Self::Loss,
         Self::Double,
         Self::SpoolSync,
+        Self::Poison,
     ];
 
     /// Its name in a plan.
@@ -90,6 +93,7 @@ impl Point {
             Self::Loss => "loss",
             Self::Double => "double",
             Self::SpoolSync => "spool-sync",
+            Self::Poison => "poison",
         }
     }
 }

@@ -102,6 +102,8 @@ impl Conversation {
         #[cfg(feature = "fail-points")]
         sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K6).await;
         #[cfg(feature = "fail-points")]
+        crate::poison::strike(&message.payload);
+        #[cfg(feature = "fail-points")]
         sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K10).await;
         let ended = bot
             .app
@@ -153,7 +155,7 @@ impl Conversation {
         let Verdict::Retry { after, .. } = &handled.verdict else {
             return handled;
         };
-        let waited = age(message, Timestamp::now());
+        let waited = age(message, message.now());
         let is_late = !shows && waited + *after >= self.still_trying_after;
         if is_late && let Some(say) = bot.app.still_trying(incoming) {
             let draft = Draft {

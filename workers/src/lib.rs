@@ -21,6 +21,8 @@ pub mod house;
 pub mod services;
 
 mod housekeeping;
+#[cfg(feature = "fail-points")]
+mod poison;
 mod poller;
 pub mod reception;
 
