@@ -35,7 +35,8 @@ pub(crate) struct Outfit {
     pub(crate) doors: Doors,
     /// The folder that the processes keep their secrets and certificates in, and their logs.
     pub(crate) home: tempfile::TempDir,
-    variables: Vec<(String, String)>,
+    /// What every process is started with; later ones replace earlier ones.
+    pub(crate) variables: Vec<(String, String)>,
 }
 
 impl Outfit {

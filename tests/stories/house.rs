@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+#[path = "../house/keep_alive.rs"]
+pub(crate) mod keep_alive;
 #[path = "../house/outfit.rs"]
 mod outfit;
 

@@ -1,17 +1,11 @@
 //! Restarts that nobody notices: the doors outlive the processes behind them.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinSet;
-
+use crate::house::keep_alive::{KeepAlive, Target};
 use crate::house::{House, OWN_SERVER};
 use crate::updates;
 
-/// Connections of each kind, and how long each rests between two requests: together about 500 requests a second.
-const CONNECTIONS: usize = 10;
-const REST: Duration = Duration::from_millis(60);
 /// A restarted edge is ready again within this time (reliability: F1).
 const READY_AGAIN: Duration = Duration::from_secs(3);
 const STOP_DEADLINE: Duration = Duration::from_secs(40);
@@ -26,7 +20,13 @@ async fn rolling_restarts_under_load_fail_no_request_and_lose_nothing() {
     let mut house = House::build(&OWN_SERVER).await;
     house.start_playground().await;
     house.start_supervised().await;
-    let load = Load::start(&house);
+    let load = KeepAlive::start(&Target {
+        doors: &house.doors,
+        data: &house.data(),
+        ops_token: &house.ops_token,
+        update: |chat| updates::text(chat, chat, "/start"),
+        first_chat: 1_000,
+    });
 
     for round in 1..=restarts {
         for (name, replaced) in [("server", round), ("worker-0", round)] {
@@ -41,12 +41,23 @@ async fn rolling_restarts_under_load_fail_no_request_and_lose_nothing() {
                 .await;
         }
     }
-    let (asked, chats, failures) = load.stop().await;
+    let asked = load.stop().await;
 
-    assert_eq!(failures, Vec::<String>::new(), "of {asked} requests");
-    assert!(asked > restarts * 100, "{asked} requests");
+    let failures: Vec<&String> = asked
+        .iter()
+        .filter_map(|asked| asked.came_to.as_ref().err())
+        .collect();
+    assert_eq!(failures, Vec::<&String>::new(), "of {}", asked.len());
+    let slowest = asked.iter().max_by_key(|asked| asked.took).unwrap();
+    assert!(
+        slowest.took < STOP_DEADLINE,
+        "a request begun {:?} ago took {:?}",
+        slowest.began.elapsed(),
+        slowest.took
+    );
+    assert!(asked.len() > restarts * 100, "{} requests", asked.len());
     house.wait_until_idle().await;
-    for chat in chats {
+    for chat in asked.iter().filter_map(|asked| asked.chat) {
         assert_eq!(house.sent(chat).await.len(), 1, "answers in chat {chat}");
     }
     assert!(house.stop_server(STOP_DEADLINE).await.success());
@@ -154,98 +165,5 @@ fn find<'v>(value: &'v serde_json::Value, key: &str) -> Option<&'v serde_json::V
             .get(key)
             .or_else(|| fields.values().find_map(|inner| find(inner, key))),
         _ => None,
-    }
-}
-
-/// Clients that keep their connections: HTTP/1.1, HTTP/2 over TLS, and calls that the edge forwards to the workers.
-struct Load {
-    stop: Arc<AtomicBool>,
-    asked: Arc<AtomicUsize>,
-    clients: JoinSet<Vec<Result<i64, String>>>,
-}
-
-impl Load {
-    fn start(house: &House) -> Self {
-        let mut load = Self {
-            stop: Arc::default(),
-            asked: Arc::default(),
-            clients: JoinSet::new(),
-        };
-        let authority = std::fs::read(house.data().join("tls/ca.pem")).unwrap();
-        let next_chat = Arc::new(AtomicI64::new(1_000));
-        for _ in 0..CONNECTIONS {
-            let plain = reqwest::Client::builder().http1_only().build().unwrap();
-            let h2 = reqwest::Client::builder()
-                .tls_certs_only([reqwest::Certificate::from_pem(&authority).unwrap()])
-                .build()
-                .unwrap();
-            let http = format!("http://127.0.0.1:{}", house.doors.http);
-            let https = format!("https://localhost:{}", house.doors.tls);
-            load.post(
-                plain.clone(),
-                format!("{http}/telegram/ops"),
-                house,
-                &next_chat,
-            );
-            load.post(h2, format!("{https}/telegram/ops"), house, &next_chat);
-            load.forwarded(plain, format!("{http}/ops/queue"), house);
-        }
-        load
-    }
-
-    fn post(
-        &mut self,
-        client: reqwest::Client,
-        url: String,
-        house: &House,
-        next_chat: &Arc<AtomicI64>,
-    ) {
-        let (secret, next_chat) = (house.secret.clone(), Arc::clone(next_chat));
-        self.repeat(move || {
-            let chat = next_chat.fetch_add(1, Ordering::Relaxed);
-            let request = client
-                .post(&url)
-                .header("X-Telegram-Bot-Api-Secret-Token", &secret)
-                .json(&updates::text(chat, chat, "/start"));
-            (chat, request)
-        });
-    }
-
-    fn forwarded(&mut self, client: reqwest::Client, url: String, house: &House) {
-        let token = house.ops_token.clone();
-        self.repeat(move || (0, client.get(&url).bearer_auth(&token)));
-    }
-
-    fn repeat(&mut self, request: impl Fn() -> (i64, reqwest::RequestBuilder) + Send + 'static) {
-        let (stop, asked) = (Arc::clone(&self.stop), Arc::clone(&self.asked));
-        self.clients.spawn(async move {
-            let mut answers = Vec::new();
-            while !stop.load(Ordering::Relaxed) {
-                let (chat, request) = request();
-                asked.fetch_add(1, Ordering::Relaxed);
-                answers.push(match request.send().await {
-                    Ok(answer) if answer.status() == 200 => Ok(chat),
-                    Ok(answer) => Err(format!("{} {}", answer.url().path(), answer.status())),
-                    Err(error) => Err(format!("{error:?}")),
-                });
-                tokio::time::sleep(REST).await;
-            }
-            answers
-        });
-    }
-
-    /// How many requests were sent, the chats that were accepted, and what went wrong.
-    async fn stop(self) -> (usize, Vec<i64>, Vec<String>) {
-        self.stop.store(true, Ordering::Relaxed);
-        let answers = self.clients.join_all().await;
-        let (accepted, failures): (Vec<_>, Vec<_>) =
-            answers.into_iter().flatten().partition(Result::is_ok);
-        let chats = accepted.into_iter().flatten().filter(|chat| *chat > 0);
-        let failures = failures.into_iter().filter_map(Result::err);
-        (
-            self.asked.load(Ordering::Relaxed),
-            chats.collect(),
-            failures.collect(),
-        )
     }
 }
