@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::clock::Clock;
 use crate::outfit::{free_port, signal, tick};
 
 /// Postgres refuses to be run by root: "nobody" on Debian and Ubuntu.
@@ -22,6 +23,7 @@ pub(crate) struct Cluster {
     folder: PathBuf,
     port: u16,
     postmaster: Option<Child>,
+    environment: Vec<(String, String)>,
 }
 
 impl Cluster {
@@ -35,6 +37,7 @@ impl Cluster {
             folder,
             port: free_port(),
             postmaster: None,
+            environment: Vec::new(),
         };
         cluster.initialise();
         cluster.bring_up().await;
@@ -49,6 +52,19 @@ impl Cluster {
     /// Its maintenance database.
     pub(crate) fn url(&self) -> String {
         format!("postgresql://postgres@{}/postgres", self.address())
+    }
+
+    /// A clock that can be moved while whoever goes by it runs, Postgres too.
+    pub(crate) fn clock(&self, name: &str) -> Clock {
+        Clock::new(self.folder.join(format!("{name}.clock")))
+    }
+
+    /// Starts the server anew, with these variables.
+    pub(crate) async fn restart_with(&mut self, environment: Vec<(String, String)>) {
+        self.bring_up().await;
+        self.stop();
+        self.environment = environment;
+        self.bring_up().await;
     }
 
     /// `kill -9` of the postmaster, as the out-of-memory killer does it. Its children notice by themselves.
@@ -140,14 +156,18 @@ impl Cluster {
     /// One of the server's programs, under the account that may run it; it dies with us.
     fn as_server(&self, program: &str) -> Command {
         let path = self.programs.join(program);
-        if !is_root() {
-            return Command::new(path);
+        let mut command = Command::new("env");
+        if is_root() {
+            command = Command::new("setpriv");
+            command
+                .arg(format!("--reuid={UNPRIVILEGED}"))
+                .arg(format!("--regid={UNPRIVILEGED}"))
+                .args(["--clear-groups", "--pdeathsig", "KILL", "env"]);
         }
-        let mut command = Command::new("setpriv");
+        // Set only after the account has changed: what a clock shares between its processes belongs to whoever made it first.
+        let variables = self.environment.iter();
         command
-            .arg(format!("--reuid={UNPRIVILEGED}"))
-            .arg(format!("--regid={UNPRIVILEGED}"))
-            .args(["--clear-groups", "--pdeathsig", "KILL"])
+            .args(variables.map(|(name, value)| format!("{name}={value}")))
             .arg(path);
         command
     }

@@ -16,7 +16,7 @@ use crate::outfit::WEBHOOK_SECRET;
 use crate::updates;
 
 /// The ids of the chats that are written in begin here.
-const FIRST_CHAT: i64 = 500_000;
+pub(crate) const FIRST_CHAT: i64 = 500_000;
 /// How long one try may take. Telegram waits longer; a shorter patience finds more.
 const TRY_DEADLINE: Duration = Duration::from_secs(15);
 /// The first wait before a refused update is posted again; it doubles up to the second.
@@ -91,7 +91,13 @@ pub(crate) struct Load {
 
 impl Load {
     /// Begins to post to the edge at this address.
-    pub(crate) fn start(edge: String, base: Base, origin: Instant) -> Self {
+    pub(crate) fn start(edge: &str, base: Base, origin: Instant) -> Self {
+        let url = format!("{edge}/telegram/ops");
+        Self::start_at(url, base, Number::default(), origin)
+    }
+
+    /// The same for another bot's webhook. Numbers begin behind `before`, and so do the chats.
+    pub(crate) fn start_at(url: String, base: Base, before: Number, origin: Instant) -> Self {
         let load = Self {
             origin,
             told: Arc::default(),
@@ -106,7 +112,8 @@ impl Load {
             .unwrap();
         let sender = Sender {
             client,
-            url: format!("{edge}/telegram/ops"),
+            url,
+            before,
             origin,
             told: Arc::clone(&load.told),
             give_up: load.give_up.clone(),
@@ -154,15 +161,18 @@ async fn pace(sender: Arc<Sender>, base: Base, tasks: TaskTracker, enough: Cance
         if enough.run_until_cancelled(waiting).await.is_none() {
             return;
         }
-        let chat = FIRST_CHAT + i64::from(number) % base.chats;
+        let behind = i64::try_from(sender.before).unwrap();
+        let chat = FIRST_CHAT + behind + i64::from(number) % base.chats;
+        let number = sender.before + u64::from(number) + 1;
         let sender = Arc::clone(&sender);
-        tasks.spawn(async move { sender.insist(u64::from(number) + 1, chat, due).await });
+        tasks.spawn(async move { sender.insist(number, chat, due).await });
     }
 }
 
 struct Sender {
     client: reqwest::Client,
     url: String,
+    before: Number,
     origin: Instant,
     told: Arc<Mutex<Told>>,
     give_up: CancellationToken,

@@ -38,7 +38,10 @@
 )]
 
 mod checker;
+mod clock;
 mod cluster;
+#[path = "../house/keep_alive.rs"]
+mod keep_alive;
 mod kill_plan;
 mod latency;
 mod limits;
@@ -77,19 +80,7 @@ use crate::row::{Outcome, Planted, Row, Stage, Verdict};
 use crate::rows::ROWS;
 
 /// Rows of the table that are not built yet. They are never green.
-const MISSING: [(&str, &str); 11] = [
-    ("F9", "power cut"),
-    ("F15", "clock jumps"),
-    ("F16", "repeated, reordered, late deliveries"),
-    ("F17", "poison message"),
-    ("F18", "message of a later version"),
-    ("F19", "giant, deep and odd JSON"),
-    ("F30", "rolling restart"),
-    ("F31", "backlog of a million"),
-    ("F32", "thundering herd after an outage"),
-    ("F33", "noisy tenant"),
-    ("F35", "starved maintenance"),
-];
+const MISSING: [(&str, &str); 1] = [("F9", "power cut")];
 
 /// What `make test` runs.
 const SHORT_ROWS: [&str; 5] = ["F2", "F5", "F3", "F10", "F7"];
@@ -221,7 +212,7 @@ async fn turns_red(stage: &mut Stage, id: &str, planted: Planted) -> bool {
 }
 
 fn find(id: &str) -> Option<&'static Row> {
-    ROWS.into_iter().find(|row| row.id == id)
+    ROWS.iter().copied().find(|row| row.id == id)
 }
 
 /// The number in a row's name.

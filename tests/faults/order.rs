@@ -83,7 +83,7 @@ impl Order {
 }
 
 fn every_row() -> Vec<String> {
-    let built = ROWS.into_iter().map(|row| row.id.to_owned());
+    let built = ROWS.iter().map(|row| row.id.to_owned());
     let missing = MISSING.into_iter().map(|(id, _)| id.to_owned());
     built.chain(missing).collect()
 }

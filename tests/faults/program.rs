@@ -1,6 +1,6 @@
 //! One process of the house that may be killed, stopped and started again, as its supervisor does it.
 
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use crate::outfit::{Outfit, free_port, signal, tick};
@@ -16,7 +16,26 @@ pub(crate) struct Program {
     api: u16,
     starts: usize,
     child: Option<Child>,
+    /// Variables of this process alone, such as those of a clock.
+    pub(crate) environment: Vec<(String, String)>,
+    /// Who stands between us and the process.
+    pub(crate) above: Above,
 }
+
+/// Who starts a process and gets our signals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Above {
+    /// Nobody: the process is our child.
+    Nobody,
+    /// `sallyport supervise`.
+    Supervisor,
+    /// A shell script that starts the process and hands SIGTERM on, as people write them around containers.
+    Shell,
+}
+
+/// The script of such a shell. It ends as its child does.
+const SCRIPT: &str = r#""$@" & child=$!; trap 'kill -TERM $child' TERM
+while kill -0 $child 2>/dev/null; do wait $child; status=$?; done; exit $status"#;
 
 impl Program {
     /// A process of this role, not yet started. `name` is the beginning of its logs' names.
@@ -28,12 +47,18 @@ impl Program {
             api: free_port(),
             starts: 0,
             child: None,
+            environment: Vec::new(),
+            above: Above::Nobody,
         }
     }
 
     /// Starts it, with these fail points armed.
     pub(crate) fn start(&mut self, outfit: &Outfit, points: &str) {
-        let mut command = outfit.command(&[self.role]);
+        let mut command = match self.above {
+            Above::Nobody => outfit.command(&[self.role]),
+            Above::Supervisor => outfit.command(&["supervise", self.role]),
+            Above::Shell => in_a_shell(&outfit.command(&[self.role])),
+        };
         command
             .env(
                 "SALLYPORT_ADMIN_LISTEN",
@@ -43,6 +68,7 @@ impl Program {
         if self.role == "workers" {
             command.env("SALLYPORT_API_LISTEN", format!("127.0.0.1:{}", self.api));
         }
+        command.envs(self.environment.iter().cloned());
         self.starts += 1;
         self.child = Some(outfit.start(command, &self.log_name()));
     }
@@ -52,6 +78,21 @@ impl Program {
         let mut child = self.child.take().expect("it runs");
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    /// SIGTERM, and how long it took until the process was gone and whether it left in order; `None` after `patience`.
+    pub(crate) async fn stop(&mut self, patience: Duration) -> Option<(Duration, bool)> {
+        let mut child = self.child.take().expect("it runs");
+        signal(&child, "TERM");
+        let began = Instant::now();
+        while began.elapsed() < patience {
+            if let Some(status) = child.try_wait().unwrap() {
+                return Some((began.elapsed(), status.success()));
+            }
+            tick().await;
+        }
+        self.child = Some(child);
+        None
     }
 
     /// Sends a signal, such as `STOP` or `CONT`.
@@ -167,6 +208,16 @@ impl Drop for Program {
             drop(child.wait());
         }
     }
+}
+
+/// The same command below a shell.
+fn in_a_shell(command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", SCRIPT, "sh"]).arg(command.get_program());
+    shell.args(command.get_args()).env_clear();
+    let variables = command.get_envs();
+    shell.envs(variables.filter_map(|(name, value)| Some((name, value?))));
+    shell
 }
 
 /// The last lines of a log.

@@ -16,7 +16,7 @@ use crate::site::{Evidence, Servers, Site};
 /// Leases in the rows: short, so that a takeover is quick to see.
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
 /// The same as a setting.
-const LEASE_SETTING: (&str, &str) = ("SALLYPORT_LEASE_MS", "1000");
+pub(crate) const LEASE_SETTING: (&str, &str) = ("SALLYPORT_LEASE_MS", "1000");
 
 /// Which repeated effects a row allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,18 @@ impl Stage {
     pub(crate) async fn wait_for(&self, load: &Load, lasting: Duration) {
         let gone = Duration::from_micros(load.now());
         tokio::time::sleep(lasting.saturating_sub(gone)).await;
+    }
+
+    /// The same with settings of the row's own and none of ours.
+    pub(crate) async fn build_with(&mut self, settings: &[(&str, &str)]) -> Site {
+        self.cluster.bring_up().await;
+        Site::build(&self.cluster, settings).await
+    }
+
+    /// Starts what was built, with these points armed in every worker at every start, and the planted fault if it belongs there.
+    pub(crate) async fn start(&self, site: &mut Site, points: &str) {
+        site.planted = format!("{points};{}", self.armed());
+        site.start().await;
     }
 
     /// One of two times: at full length, or short.

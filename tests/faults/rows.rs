@@ -6,9 +6,19 @@ mod f1;
 mod f10;
 mod f11;
 mod f12;
+mod f15;
+mod f16;
+mod f17;
+mod f18;
+mod f19;
 mod f2;
 mod f3;
+mod f30;
+mod f31;
+mod f32;
+mod f33;
 mod f34;
+mod f35;
 mod f4;
 mod f47;
 mod f5;
@@ -16,7 +26,7 @@ mod f7;
 mod f8;
 
 /// Every row that there is.
-pub(crate) const ROWS: [&Row; 12] = [
+pub(crate) const ROWS: &[&Row] = &[
     &f1::ROW,
     &f2::ROW,
     &f3::ROW,
@@ -27,6 +37,16 @@ pub(crate) const ROWS: [&Row; 12] = [
     &f10::ROW,
     &f11::ROW,
     &f12::ROW,
+    &f15::ROW,
+    &f16::ROW,
+    &f17::ROW,
+    &f18::ROW,
+    &f19::ROW,
+    &f30::ROW,
+    &f31::ROW,
+    &f32::ROW,
+    &f33::ROW,
     &f34::ROW,
+    &f35::ROW,
     &f47::ROW,
 ];

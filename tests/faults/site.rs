@@ -7,17 +7,21 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::checker::{Answer, History, Moment, Number, Seen};
 use crate::cluster::Cluster;
 use crate::listener::Listener;
+use crate::latency::Times;
 use crate::load::{Base, Load, Told};
-use crate::outfit::{self, OWN_SERVER, Outfit, free_port, tick};
+use crate::outfit::{self, OWN_SERVER, Outfit, WEBHOOK_SECRET, free_port, tick};
 use crate::program::Program;
 use crate::proxy::Proxy;
 use crate::redis_server::RedisServer;
 use crate::witness::{Sight, Witness};
 
+/// Opens the operators' doors.
+pub(crate) const OPS_TOKEN: &str = "a-token-of-the-fault-rows";
 /// How long accepted messages may take to be answered once the fault is over, as long as nothing more happens.
 const STANDSTILL_MAX: Duration = Duration::from_secs(40);
 /// A double that is on its way comes within this time after everything has been answered.
@@ -105,7 +109,7 @@ impl Site {
             ("REDIS_URL", redis_url.as_str()),
             ("REDIS_KEY_PREFIX", redis_prefix.as_str()),
             ("SALLYPORT_LOG", "warn"),
-            ("OPS_TOKEN", "a-token-of-the-fault-rows"),
+            ("OPS_TOKEN", OPS_TOKEN),
         ];
         all.extend_from_slice(settings);
         let outfit = Outfit::new(&through_proxy, &all);
@@ -151,15 +155,20 @@ impl Site {
     ) -> Self {
         let mut site = Self::build(servers, settings).await;
         planted.clone_into(&mut site.planted);
-        for number in 0..site.workers.len() {
-            site.start_worker(number, "");
-        }
-        site.gateway.start(&site.outfit, "");
-        for worker in &mut site.workers {
-            worker.wait_ready(&site.outfit, &site.client).await;
-        }
-        site.gateway.wait_ready(&site.outfit, &site.client).await;
+        site.start().await;
         site
+    }
+
+    /// Starts what was built, and waits until it is ready.
+    pub(crate) async fn start(&mut self) {
+        for number in 0..self.workers.len() {
+            self.start_worker(number, "");
+        }
+        self.gateway.start(&self.outfit, "");
+        for worker in &mut self.workers {
+            worker.wait_ready(&self.outfit, &self.client).await;
+        }
+        self.gateway.wait_ready(&self.outfit, &self.client).await;
     }
 
     async fn wait_for_the_stand_in(&self) {
@@ -241,7 +250,7 @@ impl Site {
     /// Begins to post.
     pub(crate) fn load(&self, base: Base) -> Load {
         let edge = format!("http://127.0.0.1:{}", self.outfit.doors.http);
-        Load::start(edge, base, self.origin)
+        Load::start(&edge, base, self.origin)
     }
 
     /// Waits until everything that has been accepted so far is answered: how long that took, none if it took too long.
@@ -276,6 +285,11 @@ impl Site {
                 asked.answer = Answer::Unknown;
             }
         }
+        self.evidence_of(told).await
+    }
+
+    /// The same for what clients of a row's own were told.
+    pub(crate) async fn evidence_of(&self, told: Told) -> Evidence {
         let accepted: Vec<Number> = told
             .asked
             .iter()
@@ -310,6 +324,57 @@ impl Site {
             hints,
             origin_ms: self.origin_ms,
         }
+    }
+
+    /// How many effects the stand-in has seen so far.
+    pub(crate) fn effects(&self) -> usize {
+        self.witness.count()
+    }
+
+    /// Those of these whose effect it has not seen.
+    pub(crate) fn unseen(&self, numbers: &[Number]) -> Vec<Number> {
+        self.witness.unseen(numbers)
+    }
+
+    /// A connection to the house's database that no fault stands in the way of.
+    pub(crate) async fn database(&self) -> tokio_postgres::Client {
+        outfit::connect(&self.database).await
+    }
+
+    /// The number that one row of this query has in its first column.
+    pub(crate) async fn number(&self, query: &str) -> i64 {
+        let row = self.database().await.query_one(query, &[]).await.unwrap();
+        row.get(0)
+    }
+
+    /// A request to the stand-ins' control door, such as `faults`.
+    pub(crate) async fn control(&self, path: &str, order: &Value) {
+        let url = format!("http://127.0.0.1:{}/_/{path}", self.outfit.doors.playground);
+        let answer = self.client.post(url).json(order).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path} with {order}");
+    }
+
+    /// Ends every fault of the stand-ins.
+    pub(crate) async fn mend(&self) {
+        let door = self.outfit.doors.playground;
+        let url = format!("http://127.0.0.1:{door}/_/faults");
+        drop(self.client.delete(url).send().await.unwrap());
+    }
+
+    /// What the stand-in shows under this path, such as `telegram/sent?chat_id=7`.
+    pub(crate) async fn shown(&self, path_and_query: &str) -> Value {
+        let door = self.outfit.doors.playground;
+        let url = format!("http://127.0.0.1:{door}/_/{path_and_query}");
+        let answer = self.client.get(url).send().await.unwrap();
+        answer.json().await.unwrap()
+    }
+
+    /// Posts an update as Telegram would: the status of the answer.
+    pub(crate) async fn post(&self, update: &Value) -> Option<u16> {
+        let url = format!("http://127.0.0.1:{}/telegram/ops", self.outfit.doors.http);
+        let posting = self.client.post(url).json(update);
+        let answer = posting.header("X-Telegram-Bot-Api-Secret-Token", WEBHOOK_SECRET);
+        Some(answer.send().await.ok()?.status().as_u16())
     }
 
     /// Where the house's own tables say that these got stuck. For whoever looks for the cause; nothing is judged by it.
@@ -364,6 +429,36 @@ impl Site {
 }
 
 impl Evidence {
+    /// The times from an update's 2xx to its first effect, of those accepted between the two moments that are `meant`.
+    pub(crate) fn ages(&self, from: Moment, to: Moment, meant: impl Fn(Number) -> bool) -> Times {
+        let mut first: HashMap<Number, i64> = HashMap::new();
+        for sight in &self.sights {
+            first.entry(sight.seen.number).or_insert(sight.at_ms);
+        }
+        let accepted = self.told.asked.iter().filter_map(|asked| {
+            let at = asked.accepted.filter(|at| (from..to).contains(at))?;
+            let at_ms = self.origin_ms + i64::try_from(at / 1_000).ok()?;
+            let waited = first.get(&asked.number).filter(|_| meant(asked.number))? - at_ms;
+            Some(Duration::from_millis(u64::try_from(waited).unwrap_or(0)))
+        });
+        accepted.collect()
+    }
+
+    /// How many effects the stand-in saw in each second, from this moment on.
+    pub(crate) fn rates(&self, from: Moment, seconds: usize) -> Vec<usize> {
+        let start_ms = self.origin_ms + i64::try_from(from / 1_000).unwrap_or(0);
+        let mut rates = vec![0; seconds];
+        for sight in &self.sights {
+            let second = usize::try_from((sight.at_ms - start_ms).div_euclid(1_000));
+            if let Ok(second) = second
+                && let Some(rate) = rates.get_mut(second)
+            {
+                *rate += 1;
+            }
+        }
+        rates
+    }
+
     /// The longest time from an update's 2xx to its first effect, of the updates accepted between the two moments.
     pub(crate) fn longest_wait(&self, from: Moment, to: Moment) -> Option<Duration> {
         let mut first: HashMap<Number, i64> = HashMap::new();
