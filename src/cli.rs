@@ -60,7 +60,7 @@ pub(crate) enum Command {
     Replay(ReplayArguments),
     /// Back up the database, the settings and the secrets, and remove what is older than it has to be
     Backup(BackupArguments),
-    /// Restore a moment into an empty folder; the workers of the restored house wait for `sallyport queue resume`
+    /// Restore a moment into an empty folder; the workers of the restored house wait for `sallyport queue resume --everything`
     Restore(RestoreArguments),
     /// Restore the newest backup beside everything else, question it, and say how much would be lost and how long it takes
     Drill(DrillArguments),

@@ -133,6 +133,12 @@ impl Archive {
 }
 
 impl Archived {
+    /// The line of history of a segment; nothing for what else Postgres archives.
+    pub(crate) fn timeline(&self) -> Option<u32> {
+        // Where in the log it lies depends on the size of segments, its line does not.
+        Segment::parse(&self.name, 1 << 24).map(|segment| segment.timeline)
+    }
+
     /// Compares the file with the checksum in its name.
     pub(crate) fn verify(&self) -> Result<(), Trouble> {
         let (_, sha256) = disk::sum(&self.path)?;

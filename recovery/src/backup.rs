@@ -95,7 +95,7 @@ pub async fn backup(place: &Place, files: &[KeptFile]) -> Result<Made, BackupErr
 /// Removes what a killed backup or drill left.
 fn clear(shelf: &Shelf) -> Result<(), Trouble> {
     for folder in shelf.unfinished()? {
-        disk::remove_tree(&folder)?;
+        disk::remove_tree(&disk::set_aside(&folder)?)?;
     }
     for (name, is_folder) in disk::entries(shelf.root())? {
         if is_folder && name.starts_with(crate::drill::SCRATCH) {

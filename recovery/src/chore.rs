@@ -13,6 +13,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::backup::{BackupError, backup};
+use crate::cluster;
 use crate::drill::{DrillError, drill};
 use crate::error::Trouble;
 use crate::events::{Failed, Meters};
@@ -86,7 +87,10 @@ impl Chore {
         let look = || shelf.standing().map_err(|error| gave_up("shelf", &error));
         let (at, zone) = settings.daily();
         let newest = |standing: &Standing| standing.newest.as_ref().map(|newest| newest.begun_at);
-        if timetable::is_backup_due(Timestamp::now(), newest(&look()?), at, &zone) {
+        let standing = look()?;
+        if timetable::is_backup_due(Timestamp::now(), newest(&standing), at, &zone)
+            || self.is_on_a_new_line(&standing).await
+        {
             let files = (self.keeper)().map_err(|error| gave_up("settings", &error))?;
             match Box::pin(backup(&self.place, &files)).await {
                 // Somebody else is at it, which is just as well.
@@ -95,8 +99,7 @@ impl Chore {
             }
         }
         let standing = look()?;
-        let last = standing.drill.as_ref().map(|report| report.at);
-        let every = settings.drill_every_days;
+        let (last, every) = (standing.drill.as_ref(), settings.drill_every_days);
         if timetable::is_drill_due(Timestamp::now(), newest(&standing), last, every) {
             match Box::pin(drill(&self.place)).await {
                 Ok(_) | Err(DrillError::Plan(PlanError::Trouble(Trouble::Busy { .. }))) => {}
@@ -104,6 +107,23 @@ impl Chore {
             }
         }
         Ok(())
+    }
+
+    /// Whether the database goes on where no backup stands yet: after a restore or a failover. Until there is one, a restore
+    /// leads over an old backup and all the log since, and has a gap where the log came from a broken server's own folder.
+    /// Somebody else's server may archive into this folder, too, so the archive only says when to ask.
+    async fn is_on_a_new_line(&self, standing: &Standing) -> bool {
+        let Some(newest) = &standing.newest else {
+            return false;
+        };
+        let backed_up = newest.server.timeline;
+        if standing.line.is_none_or(|line| line <= backed_up) {
+            return false;
+        }
+        match cluster::timeline(&self.place.url).await {
+            Ok(timeline) => timeline > backed_up,
+            Err(_) => false, // The database is away, which others tell; asked again at the next look.
+        }
     }
 
     fn tell(&self, standing: &Standing, failed: bool) {

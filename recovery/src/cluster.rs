@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use sallyport_postgres::DatabaseUrl;
 use tokio_postgres::Client;
 
 use crate::error::Trouble;
 use crate::manifest::Server;
+use crate::session::Session;
 
 /// A restored server that is to be looked at while it replays must not have less of these than the original had.
 const NOT_LESS: [&str; 5] = [
@@ -49,6 +51,15 @@ pub(crate) async fn look(client: &Client) -> Result<Server, Trouble> {
         database: row.get(5),
         settings,
     })
+}
+
+/// The line of history that the server writes on.
+pub(crate) async fn timeline(url: &DatabaseUrl) -> Result<u32, Trouble> {
+    let session = Session::open(url).await?;
+    let question = "SELECT timeline_id FROM pg_control_checkpoint()";
+    let row = session.client.query_one(question, &[]).await;
+    let row = row.map_err(Trouble::postgres("which line of history is this"))?;
+    Ok(u32::try_from(row.get::<_, i32>(0)).unwrap_or_default())
 }
 
 /// The time by the server's clock, which is the one that its log is stamped with.

@@ -13,6 +13,8 @@ use sha2::{Digest, Sha256};
 const UNPRIVILEGED: u32 = 65_534;
 /// Large enough that the disk and not the loop is the limit.
 const CHUNK_BYTES: usize = 256 * 1024;
+/// How the name of a folder begins that is about to be removed.
+const ASIDE: &str = "removed-";
 
 /// A file or folder could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -160,6 +162,18 @@ pub(crate) fn entries(folder: &Path) -> Result<Vec<(String, bool)>, DiskError> {
     list().map_err(failed("list", folder))
 }
 
+/// Gives a folder another name, and returns it. A program that outlived whoever started it goes on writing to the name that it
+/// was told, and ends when there is no such folder any more.
+pub(crate) fn set_aside(folder: &Path) -> Result<PathBuf, DiskError> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    if name.starts_with(ASIDE) {
+        return Ok(folder.to_owned());
+    }
+    let aside = folder.with_file_name(format!("{ASIDE}{name}"));
+    fs::rename(folder, &aside).map_err(failed("set aside", folder))?;
+    Ok(aside)
+}
+
 /// Removes a folder and everything in it; fine when it is gone.
 pub(crate) fn remove_tree(path: &Path) -> Result<(), DiskError> {
     match fs::remove_dir_all(path) {
@@ -178,6 +192,9 @@ pub(crate) fn remove_file(path: &Path) -> Result<(), DiskError> {
 /// Copies a tree for a server: folders and files belong to its account and to nobody else, and all is synced. `last` is
 /// copied after everything else: while it is missing, the copy is visibly incomplete.
 pub(crate) fn copy_tree(from: &Path, to: &Path, last: &Path) -> Result<(), DiskError> {
+    // The servers' account has to get through the folders above, which hold nothing yet.
+    to.parent()
+        .map_or(Ok(()), |above| make_folder(above, 0o755))?;
     let mut folders = vec![PathBuf::new()];
     let mut made = Vec::new();
     while let Some(folder) = folders.pop() {

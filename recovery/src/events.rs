@@ -24,6 +24,7 @@ pub(crate) struct Meters {
     duration: Gauges,
     rpo: Gauge,
     rto: Gauge,
+    findings: Gauge,
 }
 
 impl Meters {
@@ -34,6 +35,7 @@ impl Meters {
             duration: Gauges::with(Metric::BackupDuration, [[BASE], [DRILL]]),
             rpo: gauge(Metric::RestoreDrillRpo, &[]),
             rto: gauge(Metric::RestoreDrillRto, &[]),
+            findings: gauge(Metric::RestoreDrillFindings, &[]),
         }
     }
 
@@ -61,6 +63,8 @@ impl Meters {
     }
 
     fn drilled(&self, report: &Report) {
+        let findings = u64::try_from(report.findings.len()).unwrap_or(u64::MAX);
+        self.findings.set(float(findings));
         if !report.passed() {
             return;
         }

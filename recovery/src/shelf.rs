@@ -15,7 +15,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::archive::Archive;
+use crate::archive::{Archive, Archived};
 use crate::disk;
 use crate::drill::Report;
 use crate::error::Trouble;
@@ -51,6 +51,8 @@ pub struct Standing {
     pub newest: Option<Manifest>,
     /// When the newest segment of the log was archived.
     pub archived_at: Option<SystemTime>,
+    /// The newest line of history that a segment was archived of.
+    pub line: Option<u32>,
     /// Bytes of the archive of the log.
     pub archive_bytes: u64,
     /// The last drill.
@@ -176,6 +178,7 @@ impl Shelf {
         Ok(Standing {
             newest,
             archived_at: segments.iter().map(|one| one.archived_at).max(),
+            line: segments.iter().filter_map(Archived::timeline).max(),
             archive_bytes: segments.iter().map(|one| one.bytes).sum(),
             drill,
         })

@@ -4,6 +4,8 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
+use crate::drill::Report;
+
 /// Whether a daily backup is due: none was begun since the last time that the clock showed `at`.
 pub(crate) fn is_backup_due(
     now: Timestamp,
@@ -14,15 +16,20 @@ pub(crate) fn is_backup_due(
     newest.is_none_or(|newest| newest < last_turn(now, at, zone))
 }
 
-/// Whether a drill is due. A house without a backup has nothing to drill.
+/// Whether a drill is due. A house without a backup has nothing to drill; what failed is tried again the next day, because
+/// there is another backup by then.
 pub(crate) fn is_drill_due(
     now: Timestamp,
     newest: Option<Timestamp>,
-    last: Option<Timestamp>,
+    last: Option<&Report>,
     every_days: u16,
 ) -> bool {
-    let span = SignedDuration::from_hours(24 * i64::from(every_days));
-    every_days > 0 && newest.is_some() && last.is_none_or(|last| now.duration_since(last) >= span)
+    let is_over = |last: &Report| {
+        let days = if last.passed() { every_days } else { 1 };
+        let span = SignedDuration::from_hours(24 * i64::from(days));
+        now.duration_since(last.at) >= span
+    };
+    every_days > 0 && newest.is_some() && last.is_none_or(is_over)
 }
 
 /// The last time that the clock of `zone` showed `at`. A time that a change of clocks leaves out is the next one that exists.
@@ -47,6 +54,14 @@ mod tests {
 
     fn moment(text: &str) -> Timestamp {
         text.parse().unwrap()
+    }
+
+    fn report(at: &str, findings: &[&str]) -> Report {
+        Report {
+            at: moment(at),
+            findings: findings.iter().map(|&text| text.to_owned()).collect(),
+            ..Report::default()
+        }
     }
 
     fn due(now: &str, newest: Option<&str>, zone: &str) -> bool {
@@ -103,11 +118,24 @@ mod tests {
     fn a_drill_is_due_after_its_days_and_never_without_a_backup() {
         let now = moment("2026-11-21T00:00:00Z");
         let some = Some(moment("2026-11-20T00:00:00Z"));
+        let last = report("2026-11-20T00:00:00Z", &[]);
 
         assert!(is_drill_due(now, some, None, 7));
-        assert!(!is_drill_due(now, some, some, 7));
-        assert!(is_drill_due(now, some, some, 1));
+        assert!(!is_drill_due(now, some, Some(&last), 7));
+        assert!(is_drill_due(now, some, Some(&last), 1));
         assert!(!is_drill_due(now, some, None, 0));
         assert!(!is_drill_due(now, None, None, 7));
+    }
+
+    #[test]
+    fn a_failed_drill_is_tried_again_the_next_day() {
+        let some = Some(moment("2026-11-20T00:00:00Z"));
+        let last = report("2026-11-20T03:20:00Z", &["messages is missing"]);
+
+        let due = |now: &str, every| is_drill_due(moment(now), some, Some(&last), every);
+
+        assert!(!due("2026-11-21T03:19:00Z", 7));
+        assert!(due("2026-11-21T03:20:00Z", 7));
+        assert!(!due("2026-11-21T03:20:00Z", 0), "people do it");
     }
 }

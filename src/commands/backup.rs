@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use sallyport_recovery::{Made, Manifest, Place, Shelf, backup, follow};
+use sallyport_recovery::{BackupError, Made, Manifest, Place, Shelf, backup, follow};
 
 use crate::backups;
 use crate::cli::{BackupArguments, Places};
@@ -18,6 +18,9 @@ pub(crate) async fn run(places: &Places, arguments: &BackupArguments) -> anyhow:
     let (settings, _) = places::settings(places)?;
     let place = backups::place(&settings, places);
     if arguments.list {
+        if !place.settings.is_on() {
+            return Err(BackupError::NotConfigured.into());
+        }
         return list(&place);
     }
     if arguments.follow {

@@ -45,7 +45,7 @@ pub(crate) async fn run(places: &Places, arguments: &RestoreArguments) -> anyhow
         ))?;
     }
     say(
-        "Its workers will wait: look at what would be sent again, then run `sallyport queue resume`.",
+        "Its workers will wait: look at what would be sent again, then run `sallyport queue resume --everything --why …`.",
     )?;
     Ok(ExitCode::SUCCESS)
 }

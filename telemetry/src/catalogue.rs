@@ -168,6 +168,8 @@ catalogue! {
         "Age of the newest transaction that the last passed drill could restore.";
     RestoreDrillRto: Gauge, Seconds, "sallyport_restore_drill_rto_seconds", [],
         "Time from the start of the last passed drill's restore until the server was ready.";
+    RestoreDrillFindings: Gauge, Count, "sallyport_restore_drill_findings", [],
+        "How many things the last drill found wrong; above 0 the newest backup cannot be relied on.";
 
     // The process and what it stands on.
     WorkerSlots: Gauge, Count, "sallyport_worker_slots", [State], "Places for handlers, busy and in total.";

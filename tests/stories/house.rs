@@ -53,8 +53,12 @@ impl House {
 
     /// Everything but the processes.
     pub(crate) async fn build(variables: &[(&str, &str)]) -> Self {
-        let server = test_server();
-        let database_url = outfit::create_database(&server).await;
+        Self::build_on(&test_server(), variables).await
+    }
+
+    /// The same on a server of the story's own.
+    pub(crate) async fn build_on(server: &str, variables: &[(&str, &str)]) -> Self {
+        let database_url = outfit::create_database(server).await;
         let mut settings = vec![("OPS_TOKEN", OPS_TOKEN)];
         settings.extend_from_slice(variables);
         let outfit = Outfit::new(&database_url, &settings);
@@ -327,7 +331,8 @@ impl House {
         self.command(arguments).output().unwrap()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The same, to be started and ended by the story.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         self.outfit.command(arguments)
     }
 

@@ -21,6 +21,7 @@ mod house;
 mod kills;
 mod order;
 mod peers;
+mod recovery;
 mod restarts;
 mod spool;
 mod traces;
