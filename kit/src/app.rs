@@ -11,6 +11,7 @@ use crate::{
     QUESTIONS_LATE_AFTER, Role, Scopes, Task, TaskCall, Text, Texts, What, away,
     erased::{AnyButton, AnyCommand, AnyEdit, AnyMedia, AnyTask, AnyText, Packed},
     pace::Pacer,
+    schedule::AnySchedule,
     whole,
 };
 
@@ -52,6 +53,7 @@ pub struct App {
     pub(crate) buttons: Vec<Box<dyn AnyButton>>,
     pub(crate) media: Vec<Box<dyn AnyMedia>>,
     pub(crate) edits: Vec<Box<dyn AnyEdit>>,
+    pub(crate) schedules: Vec<Box<dyn AnySchedule>>,
     migrations: Vec<Migration>,
 }
 
@@ -115,6 +117,7 @@ impl App {
             buttons: Vec::new(),
             media: Vec::new(),
             edits: Vec::new(),
+            schedules: Vec::new(),
             migrations: Vec::new(),
         }
     }
@@ -254,6 +257,7 @@ impl Shell {
                 ..cause.clone()
             },
             delay,
+            once: None,
         }
     }
 }

@@ -9,10 +9,16 @@ use jiff::Timestamp;
 use tokio_postgres::Transaction;
 
 use crate::{
-    Answer, Args, Attempt, Button, Chat, ChatKind, Claim, CommandLine, Failure, House, Incoming,
-    Language, MessageRef, ModelError, ModelStream, Outcome, Person, Prompt, Quoted, Rate, Reading,
-    Reply, ReplyButton, Role, Services, Task, Us, app::Shell, pace::Pace, services::AnswerSlot,
+    Again, Answer, Args, Attempt, Button, Chat, ChatKind, Claim, CommandLine, Failure, House,
+    Incoming, Language, MessageRef, ModelError, ModelStream, NewTask, Once, Outcome, Person,
+    Prompt, Quoted, Rate, Reading, Reply, ReplyButton, Role, Services, Task, TaskCall, Us,
+    app::Shell, pace::Pace, services::AnswerSlot,
 };
+
+/// The queue keeps a unique message no longer than this.
+const UNIQUE_WAITS_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// With kind and chat in front it still fits the queue.
+const UNIQUE_NAME_BYTES_MAX: usize = 128;
 
 /// A guest reads this often at most that the bot is private.
 const TURNED_AWAY: Rate = Rate::per_hour(1);
@@ -251,6 +257,62 @@ impl Context {
     pub fn schedule<T: Task>(&self, payload: &T::Payload, delay: Duration) -> Result<(), Failure> {
         let payload = serde_json::to_value(payload)?;
         self.start(&self.incoming, T::KEY, T::NAME, payload, delay);
+        Ok(())
+    }
+
+    /// Starts long work, unless work of its kind and this name waits in this chat already; what runs does not count. So a
+    /// hundred triggers of one job are one job.
+    ///
+    /// # Errors
+    /// A lasting failure when the payload cannot be stored as JSON, or the name is longer than 128 bytes.
+    pub fn once<T: Task>(&self, name: &str, payload: &T::Payload) -> Result<(), Failure> {
+        self.start_unique::<T>(name, Again::Leave, payload, Duration::ZERO)
+    }
+
+    /// Starts work once nobody has asked for it for so long, with what was asked last; but no later than `longest` after it
+    /// was asked first. Both at most a day.
+    ///
+    /// # Errors
+    /// A lasting failure when the payload cannot be stored as JSON, or the name is longer than 128 bytes.
+    pub fn debounce<T: Task>(
+        &self,
+        name: &str,
+        payload: &T::Payload,
+        quiet: Duration,
+        longest: Duration,
+    ) -> Result<(), Failure> {
+        let longest = longest.min(UNIQUE_WAITS_MAX);
+        let quiet = quiet.min(longest);
+        self.start_unique::<T>(name, Again::Later { longest }, payload, quiet)
+    }
+
+    fn start_unique<T: Task>(
+        &self,
+        name: &str,
+        again: Again,
+        payload: &T::Payload,
+        delay: Duration,
+    ) -> Result<(), Failure> {
+        if name.len() > UNIQUE_NAME_BYTES_MAX {
+            return Err(Failure::lasting(
+                "unique_name",
+                "The name of a unique task is too long",
+            ));
+        }
+        let call = TaskCall {
+            name: T::NAME.to_owned(),
+            payload: serde_json::to_value(payload)?,
+        };
+        let once = Once {
+            name: name.to_owned(),
+            again,
+        };
+        self.services.start_task(NewTask {
+            once: Some(once),
+            ..self
+                .shell
+                .task(&self.incoming, T::KEY, call, self.now(), delay)
+        });
         Ok(())
     }
 

@@ -5,13 +5,16 @@
 
 mod columns;
 mod dead;
+mod lately;
 mod span;
 mod status;
 mod story;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 pub use dead::{DeadGroup, GroupRef, Replayed};
+pub use lately::{DeadCount, Lately, PausedNow};
 pub use status::{Check, CheckState, QueueGlance, StatusReport, Verdict};
 pub use story::{Found, Story, StoryRow, StoryState};
 
@@ -34,6 +37,12 @@ pub trait House: Send + Sync {
     /// # Errors
     /// A passing failure when they cannot be read.
     async fn dead_letters(&self) -> Result<Vec<DeadGroup>, Failure>;
+
+    /// What failed for good since then and was not replayed, and what is paused now.
+    ///
+    /// # Errors
+    /// A passing failure when it cannot be read.
+    async fn lately(&self, since: Timestamp) -> Result<Lately, Failure>;
 
     /// One group, as it is now; `None` when nothing is left of it.
     ///

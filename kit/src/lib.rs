@@ -49,7 +49,7 @@
 //! ```
 //!
 //! The same list feeds `/help`, the providers' command menus, and the suggestion for a mistyped command. Besides commands there
-//! are plain [`Text`], [`Media`], [`Edit`]s, [`Button`]s and [`Task`]s, long work with a key of its own; `testing` has the stage on
+//! are plain [`Text`], [`Media`], [`Edit`]s, [`Button`]s, [`Task`]s, long work with a key of its own, and [`Schedule`]s; `testing` has the stage on
 //! which all of them are tested (feature `test-util`).
 //!
 //! **What this crate refuses to know:** providers and their wire formats, the queue, models' hosts, and who is on the allowlist.
@@ -73,6 +73,7 @@ mod person;
 mod reply;
 mod route;
 mod said;
+mod schedule;
 mod services;
 mod tables;
 mod texts;
@@ -85,8 +86,8 @@ pub use arguments::{FromText, Misread};
 pub use chat::{Chat, ChatId, ChatKind, Scopes};
 pub use context::Context;
 pub use house::{
-    Check, CheckState, DeadGroup, Found, GroupRef, House, QueueGlance, Replayed, StatusReport,
-    Story, StoryRow, StoryState, Verdict,
+    Check, CheckState, DeadCount, DeadGroup, Found, GroupRef, House, Lately, PausedNow,
+    QueueGlance, Replayed, StatusReport, Story, StoryRow, StoryState, Verdict,
 };
 pub use incoming::{
     Attachment, Incoming, MediaKind, MessageRef, Press, Quoted, StoredButton, TaskCall, Us, What,
@@ -99,8 +100,9 @@ pub use outcome::{Failure, Outcome, RetryAdvice};
 pub use pace::Rate;
 pub use person::{Person, PersonId, PersonKind, Role};
 pub use reply::{Markup, Quote, Reply, ReplyButton, Say};
+pub use schedule::{HouseContext, Missed, Schedule, ScheduleSpec};
 pub use services::{
-    AnswerSink, AnswerSlot, Attempt, Claim, Effect, NewTask, Place, Reading, Services,
+    Again, AnswerSink, AnswerSlot, Attempt, Claim, Effect, NewTask, Once, Place, Reading, Services,
 };
 pub use tables::MIGRATIONS;
 pub use texts::{Arg, Args, Texts, TextsError};

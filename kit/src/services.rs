@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use tokio_postgres::{Client, Transaction};
 
 use crate::{
-    ChatId, Failure, House, Incoming, MessageRef, ModelError, ModelStream, Person, Prompt, Reply,
-    Say,
+    Chat, ChatId, Failure, House, Incoming, MessageRef, ModelError, ModelStream, Person, Prompt,
+    Reply, Say,
 };
 
 /// A change of an app's own tables, run inside the transaction that ends the message. It must not call outside services; the
@@ -79,6 +79,12 @@ pub trait Services: Send + Sync {
     /// A passing failure when it cannot be looked up.
     async fn claim_ownership(&self, person: &Person, code: &str) -> Result<Claim, Failure>;
 
+    /// The bot's owners who can be written to, each with their private chat.
+    ///
+    /// # Errors
+    /// A passing failure when they cannot be looked up.
+    async fn owners(&self) -> Result<Vec<(Person, Chat)>, Failure>;
+
     /// The state of the house, for operators.
     fn house(&self) -> &dyn House;
 }
@@ -125,6 +131,29 @@ pub struct NewTask {
     pub call: Incoming,
     /// Not before this long from now. Beyond 24 hours it becomes a schedule.
     pub delay: Duration,
+    /// That only one of these may wait.
+    pub once: Option<Once>,
+}
+
+/// That only one task of a name may wait; what runs already does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// What they have in common, within their kind and chat. At most 128 bytes.
+    pub name: String,
+    /// What becomes of a repeat.
+    pub again: Again,
+}
+
+/// What becomes of a task when one of its name waits already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// The one that waits stays.
+    Leave,
+    /// It takes the place of the one that waits and starts its own delay later, but no later than this after the first.
+    Later {
+        /// The longest that repeats can push the start back; at most a day.
+        longest: Duration,
+    },
 }
 
 /// Which streamed answer.

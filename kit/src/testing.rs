@@ -122,6 +122,22 @@ impl Stage {
         self.handles(scene.at_or(self.now())).await
     }
 
+    /// From now on whoever acts in this scene owns the bot.
+    pub fn is_owned_by(&self, scene: Scene) {
+        let Incoming { person, chat, .. } = scene.at_or(self.now());
+        self.world.owners.lock().push((person, chat));
+    }
+
+    /// A schedule is due.
+    pub async fn keeps(&self, schedule: &str) -> Told {
+        let services = Arc::new(FakeServices::new(Arc::clone(&self.world)));
+        let us = Scene::somebody().at_or(self.now()).us;
+        match self.app.keep(schedule, us, services.clone()).await {
+            Ok(outcome) => self.commit(outcome, services.collected()).await,
+            Err(failure) => Told::failed(failure),
+        }
+    }
+
     /// Somebody presses the first button of `said` whose label is `label`.
     ///
     /// # Panics

@@ -10,6 +10,7 @@ mod commands;
 mod conversation;
 mod edits;
 mod files;
+mod schedules;
 mod settings;
 mod state;
 mod tasks;
@@ -37,6 +38,8 @@ pub fn app(settings: &Settings) -> Result<App, TextsError> {
         .edit(edits::EditedQuestion)
         .media(files::NotedFiles)
         .task(tasks::Answer::new(settings))
+        .task(tasks::Digest)
+        .schedule(schedules::Daily)
         .button(buttons::TryAgain)
         .button(buttons::CopyId)
         .button(buttons::ReplayStory)

@@ -1,5 +1,1 @@
-//! The hub's long work, one file each.
-
-mod answer;
-
-pub(crate) use answer::{Answer, Due};
+pub(crate) use digest::{Digest, DigestDue};

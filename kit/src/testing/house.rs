@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use crate::{
-    Check, CheckState, DeadGroup, Failure, Found, GroupRef, House, Person, QueueGlance, Replayed,
-    StatusReport,
+    Check, CheckState, DeadGroup, Failure, Found, GroupRef, House, Lately, Person, QueueGlance,
+    Replayed, StatusReport,
 };
 
 /// A house with one check, no dead letters and no stories, until told otherwise.
@@ -17,6 +17,7 @@ pub struct FakeHouse {
     status: Mutex<StatusReport>,
     story: Mutex<Found>,
     dead: Mutex<Vec<DeadGroup>>,
+    lately: Mutex<Lately>,
     replayed: Mutex<Vec<String>>,
 }
 
@@ -45,6 +46,7 @@ impl Default for FakeHouse {
             status: Mutex::new(status),
             story: Mutex::new(Found::Nothing),
             dead: Mutex::default(),
+            lately: Mutex::default(),
             replayed: Mutex::default(),
         }
     }
@@ -66,6 +68,11 @@ impl FakeHouse {
         self.dead.lock().push(group);
     }
 
+    /// What happened lately, whenever that was.
+    pub fn lately_is(&self, lately: Lately) {
+        *self.lately.lock() = lately;
+    }
+
     /// What was replayed, in order: error kinds of groups, references of stories.
     #[must_use]
     pub fn replayed(&self) -> Vec<String> {
@@ -85,6 +92,10 @@ impl House for FakeHouse {
 
     async fn dead_letters(&self) -> Result<Vec<DeadGroup>, Failure> {
         Ok(self.dead.lock().clone())
+    }
+
+    async fn lately(&self, _: Timestamp) -> Result<Lately, Failure> {
+        Ok(self.lately.lock().clone())
     }
 
     async fn dead_group(&self, group: &GroupRef) -> Result<Option<DeadGroup>, Failure> {

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::{house::FakeHouse, tables::Tables};
 use crate::{
-    AnswerSink, AnswerSlot, Attempt, Claim, Effect, Failure, House, ModelError, ModelStream,
+    AnswerSink, AnswerSlot, Attempt, Chat, Claim, Effect, Failure, House, ModelError, ModelStream,
     NewTask, Person, Place, Prompt, Reading, Reply, Say, Services,
 };
 
@@ -42,6 +42,7 @@ pub(super) struct World {
     pub(super) model: Mutex<ModelScript>,
     pub(super) asked: Mutex<Option<Prompt>>,
     pub(super) claim_code: Mutex<Option<String>>,
+    pub(super) owners: Mutex<Vec<(Person, Chat)>>,
     pub(super) house: FakeHouse,
     pub(super) tables: Option<Tables>,
 }
@@ -54,6 +55,7 @@ impl World {
             model: Mutex::new(ModelScript::Fails(ModelError::NotConfigured)),
             asked: Mutex::new(None),
             claim_code: Mutex::new(None),
+            owners: Mutex::default(),
             house: FakeHouse::default(),
             tables,
         }
@@ -163,6 +165,10 @@ impl Services for FakeServices {
             return Ok(Claim::Granted);
         }
         Ok(Claim::Refused)
+    }
+
+    async fn owners(&self) -> Result<Vec<(Person, Chat)>, Failure> {
+        Ok(self.world.owners.lock().clone())
     }
 
     fn house(&self) -> &dyn House {

@@ -68,6 +68,13 @@ replayed = { $count ->
    *[other] { $count } are on their way again.
 }
 
+# Each morning, to the owner
+digest = The last day:
+digest-dead = { $count } × { $kind } failed for good: { $error }
+digest-see-dead = See /dead.
+digest-paused = Paused since { $since } by { $by }: { $what } ({ $why })
+digest-everything = everything
+
 # What an empty chat and the profile page show.
 bot-description = I answer questions, tell how the house is, and show the way of every message. Write to me, or see /help.
 bot-short-description = Answers, status and the way of every message.

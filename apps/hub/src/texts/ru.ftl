@@ -62,6 +62,13 @@ replayed = { $count ->
    *[other] Снова в пути: { $count }.
 }
 
+# Каждое утро владельцу
+digest = За последние сутки:
+digest-dead = { $count } × { $kind }, окончательная ошибка: { $error }
+digest-see-dead = Подробнее: /dead.
+digest-paused = На паузе с { $since }, { $by }: { $what } ({ $why })
+digest-everything = всё
+
 # Что видно в пустом чате и на странице профиля.
 bot-description = Я отвечаю на вопросы, рассказываю, как дела у дома, и показываю путь каждого сообщения. Напишите мне или откройте /help.
 bot-short-description = Ответы, состояние и путь каждого сообщения.
