@@ -228,12 +228,17 @@ impl Control {
         Ok(pause)
     }
 
-    /// Ends a pause. Returns the pause that stood; `None` when there was none. Kinds that are paused by themselves stay so
+    /// Ends a pause, and notes who and why. Returns the pause that stood; `None` when there was none. Kinds that are paused by themselves stay so
     /// when everything is resumed.
     ///
     /// # Errors
     /// The database is away or slow.
-    pub async fn resume(&self, scope: &Scope, by: &str) -> Result<Option<Pause>, StoreError> {
+    pub async fn resume(
+        &self,
+        scope: &Scope,
+        by: &str,
+        why: &str,
+    ) -> Result<Option<Pause>, StoreError> {
         let mut connection = self.connection("resume").await?;
         let failed = || StoreError::postgres("resume");
         let transaction = connection.transaction().await.map_err(failed())?;
@@ -254,6 +259,17 @@ impl Control {
         orders::count_up(&transaction).await?;
         if ended.is_some() {
             live::tell(&transaction, &news("queue.resumed", scope)).await?;
+            transaction
+                .execute(
+                    "INSERT INTO desk_log (who, what, target, why) VALUES ($1, 'resume', $2, $3)",
+                    &[
+                        &storable(by, WORDS_BYTES_MAX),
+                        &scope.word(),
+                        &storable(why, WORDS_BYTES_MAX),
+                    ],
+                )
+                .await
+                .map_err(failed())?;
         }
         transaction.commit().await.map_err(failed())?;
         self.bell.ring_orders();

@@ -137,6 +137,38 @@ impl DeadLetters {
         found.iter().map(dead_letter).collect()
     }
 
+    /// How many died since then and were not replayed: kind, kind of error and number, the most frequent first.
+    ///
+    /// # Errors
+    /// The database is away or slow.
+    pub async fn since(&self, since: Timestamp) -> Result<Vec<(String, String, u64)>, StoreError> {
+        let connection = self
+            .pools
+            .read()
+            .get()
+            .await
+            .map_err(StoreError::pool("count the dead letters"))?;
+        let found = connection
+            .query(
+                "SELECT kind, error_kind, count(*) AS count FROM dead_letters
+                 WHERE replayed_at IS NULL AND died_at >= $1
+                 GROUP BY kind, error_kind ORDER BY count(*) DESC, kind, error_kind LIMIT $2",
+                &[&since, &LIST_MAX],
+            )
+            .await
+            .map_err(StoreError::postgres("count the dead letters"))?;
+        Ok(found
+            .iter()
+            .map(|row| {
+                (
+                    row.get("kind"),
+                    row.get("error_kind"),
+                    rows::count(row.get("count")),
+                )
+            })
+            .collect())
+    }
+
     /// These, also when they were replayed; those that do not exist are left out.
     ///
     /// # Errors
@@ -168,6 +200,28 @@ impl DeadLetters {
         &self,
         ids: &[MessageId],
     ) -> Result<Vec<(MessageId, MessageId)>, StoreError> {
+        self.put_back(ids, None, None).await
+    }
+
+    /// The same, with a note of who asked for it and why.
+    ///
+    /// # Errors
+    /// The database is away or slow: nothing was replayed.
+    pub async fn retry(
+        &self,
+        ids: &[MessageId],
+        by: &str,
+        why: &str,
+    ) -> Result<Vec<(MessageId, MessageId)>, StoreError> {
+        self.put_back(ids, Some(by), Some(why)).await
+    }
+
+    async fn put_back(
+        &self,
+        ids: &[MessageId],
+        by: Option<&str>,
+        why: Option<&str>,
+    ) -> Result<Vec<(MessageId, MessageId)>, StoreError> {
         let failed = || StoreError::postgres("replay dead letters");
         let pool = self
             .pools
@@ -181,7 +235,10 @@ impl DeadLetters {
         let partitions = self.partitions_of(&connection, &ids).await?;
         let (old, numbers): (Vec<i64>, Vec<i16>) = partitions.into_iter().unzip();
         let replayed = connection
-            .query(include_str!("dead_letters/replay.sql"), &[&old, &numbers])
+            .query(
+                include_str!("dead_letters/replay.sql"),
+                &[&old, &numbers, &by, &why],
+            )
             .await
             .map_err(failed())?;
         let touched: PartitionSet = numbers

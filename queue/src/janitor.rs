@@ -6,7 +6,9 @@
 
 mod days;
 mod drop;
+mod prune;
 
+use jiff::ToSpan;
 use jiff::civil::Date;
 use sallyport_postgres::{Pools, Role};
 use tokio_util::sync::CancellationToken;
@@ -43,6 +45,8 @@ pub struct Swept {
     pub carried: u64,
     /// How many unique pairs were forgotten with their days.
     pub deliveries: u64,
+    /// How many rows of unique names, marks of replays, rates and old replays were deleted.
+    pub pruned: u64,
 }
 
 impl Janitor {
@@ -87,6 +91,8 @@ impl Janitor {
         let today: Date = row.get(1);
         days::make_ahead(&mut client, today, self.days_ahead, &mut swept).await?;
         drop::drop_old(&mut client, today, self.keep_days, &mut swept).await?;
+        let oldest_kept = today.saturating_sub(i64::from(self.keep_days).days());
+        prune::prune(&client, oldest_kept, &mut swept).await?;
         Ok(swept)
     }
 }

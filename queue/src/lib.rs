@@ -73,7 +73,8 @@ pub use replay::{
     Refusal, ReplayError, ReplayFilter, ReplayOrder, ReplayStory, Replays,
 };
 pub use schedules::{
-    CronStory, MISSED_MAX, Missed, NewCron, NewSchedule, Paused, Schedules, Ticked,
+    CronSet, CronStory, Declared, Declares, MISSED_MAX, Missed, NewCron, NewSchedule, Paused,
+    Schedules, Ticked,
 };
 pub use settings::Settings;
 pub use settlement::{Effects, EffectsError, HoldChange, Outcome, Settled, Settlement, Verdict};

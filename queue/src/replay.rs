@@ -300,11 +300,11 @@ impl Replays {
         rows.iter().map(story).collect()
     }
 
-    /// Stops a replay that runs; what it has handed in stays. Returns whether it ran.
+    /// Stops a replay that runs, and notes who and why; what it has handed in stays. Returns whether it ran.
     ///
     /// # Errors
     /// The database is away or slow.
-    pub async fn cancel(&self, id: i64, by: &str) -> Result<bool, StoreError> {
+    pub async fn cancel(&self, id: i64, by: &str, why: &str) -> Result<bool, StoreError> {
         let pool = self
             .pools
             .handlers()
@@ -315,9 +315,12 @@ impl Replays {
             .map_err(StoreError::pool("cancel a replay"))?;
         let stopped = connection
             .execute(
-                "UPDATE replays SET state = 'cancelled', ended_at = statement_timestamp(), ended_by = $2
-                 WHERE id = $1 AND state = 'running'",
-                &[&id, &by],
+                "WITH stopped AS (
+                     UPDATE replays SET state = 'cancelled', ended_at = statement_timestamp(), ended_by = $2
+                     WHERE id = $1 AND state = 'running' RETURNING id
+                 )
+                 INSERT INTO desk_log (who, what, target, why) SELECT $2, 'stop replay', id::text, $3 FROM stopped",
+                &[&id, &by, &why],
             )
             .await
             .map_err(StoreError::postgres("cancel a replay"))?;

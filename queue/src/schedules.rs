@@ -20,7 +20,9 @@ use crate::pace::Pace;
 use crate::rows;
 use crate::wake::Bell;
 
-pub use self::crons::{CronStory, MISSED_MAX, Missed, NewCron, Paused};
+pub use self::crons::{
+    CronSet, CronStory, Declared, Declares, MISSED_MAX, Missed, NewCron, Paused,
+};
 
 /// How many schedules one tick turns into messages at most; the next tick goes on.
 const TICK_MAX: i64 = 500;

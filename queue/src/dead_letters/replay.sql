@@ -20,6 +20,10 @@ logged AS (
            substring(trace FROM 1 FOR 16), statement_timestamp()
     FROM numbered
 ),
+noted AS (
+    INSERT INTO desk_log (who, what, target, why)
+    SELECT $3::text, 'retry', id::text, $4::text FROM numbered WHERE $3::text IS NOT NULL
+),
 queued AS (
     INSERT INTO queue (id, day, partition, priority, lane, kind, key)
     SELECT new_id, (statement_timestamp() AT TIME ZONE 'utc')::date, partition, priority, queue_lane(tenant), kind, key

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use sallyport_postgres::Role;
 use sallyport_queue::calendar::Calendar;
-use sallyport_queue::{Missed, NewCron, Queue, Settings};
+use sallyport_queue::{CronSet, Declared, Declares, Missed, NewCron, Queue, Settings};
 
 use tokio_util::task::TaskTracker;
 
@@ -28,12 +28,30 @@ fn cron(line: &str, missed: Missed) -> NewCron {
 }
 
 async fn declare(house: &House, crons: &[NewCron]) {
+    assert_eq!(
+        declare_as(house, "hub@ops", 1, Declares::First, crons).await,
+        Declared::Now
+    );
+}
+
+async fn declare_as(
+    house: &House,
+    declared_by: &str,
+    release: i64,
+    declares: Declares,
+    crons: &[NewCron],
+) -> Declared {
+    let set = CronSet {
+        declared_by,
+        release,
+        crons,
+    };
     house
         .queue
         .schedules()
-        .declare("hub@ops", crons)
+        .declare(&set, declares)
         .await
-        .unwrap();
+        .unwrap()
 }
 
 /// As if nobody had ticked for so long.
@@ -130,15 +148,50 @@ async fn declaring_again_skips_nothing_and_removes_what_is_no_longer_declared() 
     declare(&house, &[cron("0 0 1 1 *", Missed::Once)]).await;
     assert_eq!(tick(&house).await, 0, "another calendar begins anew");
 
-    house
-        .queue
-        .schedules()
-        .declare("other@ops", &[])
-        .await
-        .unwrap();
+    declare_as(&house, "other@ops", 1, Declares::First, &[]).await;
     assert_eq!(house.count("SELECT count(*) FROM crons").await, 1);
     declare(&house, &[]).await;
     assert_eq!(house.count("SELECT count(*) FROM crons").await, 0);
+}
+
+#[tokio::test]
+async fn an_older_release_that_starts_later_changes_nothing_while_the_newer_one_is_there() {
+    let house = House::new().await;
+    let daily = [cron("0 9 * * *", Missed::Once)];
+    let as_release = async |release, declares, crons: &[NewCron]| {
+        declare_as(&house, "hub@ops", release, declares, crons).await
+    };
+    assert_eq!(as_release(2, Declares::First, &daily).await, Declared::Now);
+
+    assert_eq!(
+        as_release(1, Declares::First, &[]).await,
+        Declared::Outdated
+    );
+    assert_eq!(
+        as_release(1, Declares::Again, &[]).await,
+        Declared::Outdated
+    );
+    assert_eq!(house.count("SELECT count(*) FROM crons").await, 1);
+    assert_eq!(
+        as_release(2, Declares::Again, &daily).await,
+        Declared::Still
+    );
+
+    house
+        .change("UPDATE cron_sets SET seen_at = now() - interval '11 minutes'")
+        .await;
+    assert_eq!(
+        as_release(1, Declares::Again, &[]).await,
+        Declared::Now,
+        "it was rolled back"
+    );
+    assert_eq!(house.count("SELECT count(*) FROM crons").await, 0);
+    assert_eq!(
+        as_release(2, Declares::Again, &daily).await,
+        Declared::Now,
+        "and upgraded again"
+    );
+    assert_eq!(house.count("SELECT count(*) FROM crons").await, 1);
 }
 
 #[tokio::test]

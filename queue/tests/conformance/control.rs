@@ -24,11 +24,18 @@ async fn a_pause_keeps_its_author_and_survives_those_who_ordered_it() {
     let other = Queue::open(house.database.pools(), Settings::default())
         .await
         .unwrap();
-    let ended = other.control().resume(&of_updates(), "bob").await.unwrap();
+    let ended = other
+        .control()
+        .resume(&of_updates(), "bob", "fine")
+        .await
+        .unwrap();
 
     assert_eq!(ended, Some(stands));
     assert_eq!(control.pauses().await.unwrap(), []);
-    assert_eq!(control.resume(&of_updates(), "bob").await.unwrap(), None);
+    assert_eq!(
+        control.resume(&of_updates(), "bob", "fine").await.unwrap(),
+        None
+    );
 }
 
 #[tokio::test]
@@ -44,7 +51,10 @@ async fn a_pause_of_everything_is_a_fact_of_the_house_and_leaves_paused_kinds_al
     assert!(house.queue.paused().await.unwrap());
     assert_eq!(house.count(fact).await, 1, "older programs look here");
 
-    control.resume(&Scope::Everything, "ann").await.unwrap();
+    control
+        .resume(&Scope::Everything, "ann", "fine")
+        .await
+        .unwrap();
 
     assert_eq!(house.count(fact).await, 0);
     assert_eq!(only(control.pauses().await.unwrap()).scope, of_updates());

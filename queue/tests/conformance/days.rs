@@ -173,3 +173,38 @@ async fn a_day_that_is_locked_stays_until_the_next_visit() {
         1
     );
 }
+
+#[tokio::test]
+async fn what_nobody_asks_for_any_more_is_forgotten_and_what_is_young_or_waits_stays() {
+    let house = House::new().await;
+    let waiting = house.accept(message("in:1")).await;
+    house
+        .change(&format!(
+            "INSERT INTO unique_messages (bot, name, message_id, partition, priority, touched_at)
+             SELECT 'ops', 'waits', id, partition, priority, now() - interval '9 days' FROM queue WHERE id = {};
+             INSERT INTO unique_messages (bot, name, message_id, partition, priority, touched_at)
+             SELECT 'ops', 'old ' || n, -n, 0, 0, now() - interval '9 days' FROM generate_series(1, 1200) n;
+             INSERT INTO unique_messages (bot, name, message_id, partition, priority) VALUES ('ops', 'young', -1, 0, 0);
+             INSERT INTO replayed (old_id, new_id, at) VALUES (1, 2, now() - interval '9 days'), (3, 4, now());
+             INSERT INTO rates (room, tokens, at) VALUES ('old', 1, now() - interval '9 days'), ('young', 1, now());
+             INSERT INTO replays (asked_by, why, filter, forced, per_second, state, until_id, ended_at) VALUES
+                 ('a', 'b', '{{}}', false, 1, 'done', 0, now() - interval '98 days'),
+                 ('a', 'b', '{{}}', false, 1, 'done', 0, now() - interval '30 days'),
+                 ('a', 'b', '{{}}', false, 1, 'running', 0, null)",
+            waiting.id
+        ))
+        .await;
+
+    let swept = house.queue.janitor().sweep().await.unwrap();
+
+    assert_eq!(swept.pruned, 1200 + 1 + 1 + 1);
+    for (table, left) in [
+        ("unique_messages", 2),
+        ("replayed", 1),
+        ("rates", 1),
+        ("replays", 2),
+    ] {
+        let rows = house.count(&format!("SELECT count(*) FROM {table}")).await;
+        assert_eq!(rows, left, "{table}");
+    }
+}

@@ -56,7 +56,7 @@ async fn l15_after_a_restore_leases_are_cleared_and_workers_wait_for_a_person() 
     assert!(before.claim().await.is_empty());
     restored
         .control()
-        .resume(&sallyport_queue::Scope::Everything, "a test")
+        .resume(&sallyport_queue::Scope::Everything, "a test", "fine")
         .await
         .unwrap();
     let again = Queue::open(house.database.pools(), Settings::default())

@@ -59,7 +59,7 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with_all = ["ids", "live", "stop"])]
     list: bool,
     /// Stop a replay that runs, by its number; what it has handed in stays
-    #[arg(long, value_name = "REPLAY", conflicts_with_all = ["ids", "live"])]
+    #[arg(long, value_name = "REPLAY", conflicts_with_all = ["ids", "live"], requires = "why")]
     stop: Option<i64>,
     /// Why
     #[arg(long, value_name = "WHY")]
@@ -100,7 +100,7 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> anyhow::Result<Ex
         return list(desk).await;
     }
     if let Some(id) = arguments.stop {
-        return stop(desk, id, &arguments.by).await;
+        return stop(desk, id, arguments).await;
     }
     let done = match &arguments.why {
         Some(why) if arguments.live => live(desk, arguments, why).await,
@@ -139,7 +139,7 @@ async fn live(desk: &Desk, arguments: &Arguments, why: &str) -> anyhow::Result<E
     let line = ReplayLine::of(replays.start(&order).await?);
     desk.tell(&line, || {
         format!(
-            "Replay {} is ordered: about {} messages, {} per second. Stop it with: sallyport queue replay --stop {}",
+            "Replay {} is ordered: about {} messages, {} per second. Stop it with: sallyport queue replay --stop {} --why WHY",
             line.id, dry.count, line.per_second, line.id
         )
     })?;
@@ -233,8 +233,9 @@ async fn list(desk: &Desk) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn stop(desk: &Desk, id: i64, by: &str) -> anyhow::Result<ExitCode> {
-    if !desk.queue.replays().cancel(id, by).await? {
+async fn stop(desk: &Desk, id: i64, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let why = arguments.why.as_deref().unwrap_or_default();
+    if !desk.queue.replays().cancel(id, &arguments.by, why).await? {
         return Ok(desk.nothing(&format!("No replay {id} is running.")));
     }
     desk.tell(&serde_json::json!({"stopped": id.to_string()}), || {

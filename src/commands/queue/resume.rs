@@ -37,7 +37,7 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> anyhow::Result<Ex
     let ended = desk
         .queue
         .control()
-        .resume(&arguments.what.scope(), &reason.by)
+        .resume(&arguments.what.scope(), &reason.by, &reason.why)
         .await?;
     let Some(pause) = ended else {
         return Ok(desk.nothing("It was not paused."));

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use sallyport_queue::MessageId;
+use sallyport_queue::{Key, MessageId};
+use sallyport_workers::desk::MessageSheet;
 use serde::Serialize;
 
 use super::{Desk, Reason};
@@ -53,8 +54,25 @@ async fn retry(desk: &Desk, id: MessageId, reason: &Reason) -> anyhow::Result<Op
     {
         return Ok(Some("is due now".to_owned()));
     }
-    let put_back = desk.queue.dead_letters().replay(&[id]).await?;
+    if unparked(desk, id).await? {
+        return Ok(Some(
+            "the message before it, which it waits for, is due now".to_owned(),
+        ));
+    }
+    let put_back = desk
+        .queue
+        .dead_letters()
+        .retry(&[id], &reason.by, &reason.why)
+        .await?;
     Ok(put_back
         .first()
         .map(|(_, new)| format!("put back as message {new}")))
+}
+
+/// A message that is held waits for the head of its key: that is what has to be tried again.
+async fn unparked(desk: &Desk, id: MessageId) -> anyhow::Result<bool> {
+    match MessageSheet::find(&desk.queue.inspect(), id).await? {
+        Some(sheet) if sheet.state == "held" => Ok(desk.queue.unpark(&Key::new(sheet.key)).await?),
+        _ => Ok(false),
+    }
 }

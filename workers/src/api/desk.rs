@@ -116,7 +116,7 @@ pub(super) async fn resume(
 ) -> Result<Response, Problem> {
     let reason: Reason = body::read(&headers, body)?;
     let scope = scope(name.clone());
-    let ended = sources.control.resume(&scope, &reason.by);
+    let ended = sources.control.resume(&scope, &reason.by, &reason.why);
     match ended.await.map_err(failed)? {
         Some(pause) => Ok(Json(PauseLine::of(pause)).into_response()),
         None => Err(Problem::not_found(format!("{name} is not paused."))),
@@ -222,7 +222,7 @@ pub(super) async fn cancel_replay(
 ) -> Result<Response, Problem> {
     let reason: Reason = body::read(&headers, body)?;
     let MessageId(number) = super::messages::number(&id)?;
-    let stopped = sources.replays.cancel(number, &reason.by);
+    let stopped = sources.replays.cancel(number, &reason.by, &reason.why);
     match stopped.await.map_err(failed)? {
         true => Ok(Json(Answer { done: "cancelled" }).into_response()),
         false => Err(Problem::conflict(format!("No replay {id} is running."))),

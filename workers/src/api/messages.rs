@@ -164,7 +164,7 @@ pub(super) async fn retry(
     }
     let put_back = sources
         .dead_letters
-        .replay(&[number])
+        .retry(&[number], &reason.by, &reason.why)
         .await
         .map_err(failed)?;
     if put_back.is_empty() {

@@ -52,7 +52,11 @@ async fn a_paused_kind_waits_while_others_go_on_and_a_key_keeps_its_order() {
     assert_eq!(*bot.order.lock(), [ids[2]], "what is behind it waits, too");
 
     let resumed = Instant::now();
-    house.control().resume(&the_kind(), "ann").await.unwrap();
+    house
+        .control()
+        .resume(&the_kind(), "ann", "fine")
+        .await
+        .unwrap();
     wait_until("all end", async || house.count("queue", "true").await == 0).await;
 
     assert!(
@@ -102,7 +106,11 @@ async fn a_pause_is_picked_up_within_a_second_and_outlives_the_worker() {
     .await;
     assert_eq!(bot.runs.load(Ordering::Relaxed), 1);
 
-    house.control().resume(&the_kind(), "bob").await.unwrap();
+    house
+        .control()
+        .resume(&the_kind(), "bob", "fine")
+        .await
+        .unwrap();
     wait_until("all end", async || house.count("queue", "true").await == 0).await;
     assert_eq!(bot.runs.load(Ordering::Relaxed), 201);
     oak.drain(Duration::from_secs(1)).await;
@@ -123,7 +131,11 @@ async fn a_pause_of_everything_stops_whole_pools_until_somebody_resumes() {
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!(bot.runs.load(Ordering::Relaxed), 0);
 
-    house.control().resume(&everything, "ann").await.unwrap();
+    house
+        .control()
+        .resume(&everything, "ann", "fine")
+        .await
+        .unwrap();
 
     wait_until("it ends", async || house.count("queue", "true").await == 0).await;
     pool.drain(Duration::from_secs(1)).await;
