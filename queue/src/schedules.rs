@@ -6,6 +6,7 @@
 //! hangs is cut off by the session's limits: another process takes over within seconds.
 
 mod crons;
+mod sets;
 
 use std::time::Duration;
 
@@ -20,9 +21,8 @@ use crate::pace::Pace;
 use crate::rows;
 use crate::wake::Bell;
 
-pub use self::crons::{
-    CronSet, CronStory, Declared, Declares, MISSED_MAX, Missed, NewCron, Paused,
-};
+pub use self::crons::{CronStory, MISSED_MAX, Missed, NewCron, Paused};
+pub use self::sets::{CronSet, Declared, Declares};
 
 /// How many schedules one tick turns into messages at most; the next tick goes on.
 const TICK_MAX: i64 = 500;

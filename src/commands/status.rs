@@ -84,6 +84,7 @@ pub(crate) async fn report(
     let keeper = HouseKeeper {
         inspector: queue.inspect(),
         dead_letters: queue.dead_letters(),
+        control: queue.control(),
         teller: StoryTeller::new(queue.inspect(), recorder),
         pool: pools.read().clone(),
         redis: Redis::open(&settings.stores.redis).context("preparing the way to Redis")?,

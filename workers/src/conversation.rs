@@ -342,7 +342,7 @@ fn limits_of(at_once: AtOnce) -> Limits {
     })
 }
 
-fn verdict_of(outcome: Outcome) -> Verdict {
+pub(crate) fn verdict_of(outcome: Outcome) -> Verdict {
     match outcome {
         Outcome::Done => Verdict::Done,
         Outcome::Retry { after, why } => Verdict::Retry {

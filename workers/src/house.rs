@@ -6,11 +6,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use sallyport_kit::{
-    DeadGroup, Failure, Found, GroupRef, House, Person, PersonKind, Replayed, Role, StatusReport,
+    DeadCount, DeadGroup, Failure, Found, GroupRef, House, Lately, PausedNow, Person, PersonKind,
+    Replayed, Role, StatusReport,
 };
 use sallyport_postgres::Pool;
-use sallyport_queue::{DeadLetters, Inspector, MessageId, StoreError};
+use sallyport_queue::{Control, DeadLetters, Inspector, MessageId, Scope, StoreError};
 use sallyport_redis::Redis;
 use sallyport_telemetry::Health;
 
@@ -31,6 +33,8 @@ pub struct HouseKeeper {
     pub inspector: Inspector,
     /// What gave up.
     pub dead_letters: DeadLetters,
+    /// What is paused.
+    pub control: Control,
     /// Stories.
     pub teller: StoryTeller,
     /// For asking whether Postgres answers.
@@ -113,6 +117,35 @@ impl House for HouseOf {
             .await
             .map_err(unreadable)?;
         Ok(groups.into_iter().map(retelling::dead_group).collect())
+    }
+
+    async fn lately(&self, since: Timestamp) -> Result<Lately, Failure> {
+        let dead = self.keeper.dead_letters.since(since).await;
+        let paused = self.keeper.control.pauses().await;
+        Ok(Lately {
+            dead: dead
+                .map_err(unreadable)?
+                .into_iter()
+                .map(|(kind, error_kind, count)| DeadCount {
+                    kind,
+                    error_kind,
+                    count,
+                })
+                .collect(),
+            paused: paused
+                .map_err(unreadable)?
+                .into_iter()
+                .map(|pause| PausedNow {
+                    kind: match pause.scope {
+                        Scope::Everything => None,
+                        Scope::Kind(kind) => Some(kind),
+                    },
+                    since: pause.since,
+                    by: pause.by,
+                    why: pause.reason,
+                })
+                .collect(),
+        })
     }
 
     async fn dead_group(&self, group: &GroupRef) -> Result<Option<DeadGroup>, Failure> {

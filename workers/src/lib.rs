@@ -20,6 +20,7 @@ pub mod delivery;
 pub mod house;
 pub mod services;
 
+mod calendar;
 mod housekeeping;
 #[cfg(feature = "fail-points")]
 mod poison;

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use sallyport_kit::{
-    AnswerSink, AnswerSlot, Attempt, ChatKind, Claim, Effect, Failure, House, ModelError,
+    AnswerSink, AnswerSlot, Attempt, Chat, ChatKind, Claim, Effect, Failure, House, ModelError,
     ModelStream, NewTask, Person, Place, Prompt, Reading, ReplyButton, Role, Say, Services,
     StoredButton, Who,
 };
@@ -217,6 +217,14 @@ impl Services for AttemptServices {
             })?;
         self.shared.persons.changed(person.id);
         Ok(claim)
+    }
+
+    async fn owners(&self) -> Result<Vec<(Person, Chat)>, Failure> {
+        owner::of_bot(&self.shared.handlers, &self.bot.name)
+            .await
+            .map_err(|error| {
+                Failure::passing("database", "The owners could not be looked up").caused_by(error)
+            })
     }
 
     fn house(&self) -> &dyn House {

@@ -12,6 +12,7 @@ use sallyport_ai::Models;
 use sallyport_kit::App;
 use sallyport_postgres::{PoolError, Pools};
 use sallyport_queue::Queue;
+use sallyport_queue::calendar::CalendarError;
 use sallyport_queue::membership::Membership;
 use sallyport_recorder::Recorder;
 use sallyport_redis::Redis;
@@ -23,6 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::answers::Answers;
 use crate::bots::{Bot, BotError, Bots};
+use crate::calendar::{self, Declaration, Scheduled};
 use crate::conversation::Conversation;
 use crate::delivery::{Delivery, SentParts, outbound};
 use crate::events::SendMeters;
@@ -76,6 +78,9 @@ pub enum StartError {
     /// A bot's updates go elsewhere.
     #[error("{}", .0.sentence())]
     NotReady(NotReady),
+    /// An app has a schedule that cannot be read.
+    #[error("a schedule cannot be read")]
+    Calendar(#[from] CalendarError),
     /// Two handlers for one kind.
     #[error(transparent)]
     Kind(#[from] KindTaken),
@@ -107,6 +112,10 @@ impl Workers {
         let tasks = TaskTracker::new();
         let shared = Arc::new(shared(settings, &parts, &tasks)?);
         let handlers = handlers(settings, &parts, &bots, &shared)?;
+        let declarations = bots
+            .iter()
+            .map(|bot| Declaration::of(bot, parts.health.identity().version))
+            .collect::<Result<Vec<_>, _>>()?;
         let (notes, unready) = first_try(settings, &parts, &bots).await?;
 
         let background = Background {
@@ -124,6 +133,7 @@ impl Workers {
             Arc::clone(&parts.sinks),
             parts.keep.clone(),
         );
+        background.declare(declarations);
         background.poll(&bots, &shared);
         tasks.close();
         Ok(WorkersHandle {
@@ -186,6 +196,7 @@ fn shared(settings: &Settings, parts: &Parts, tasks: &TaskTracker) -> Result<Sha
         house: HouseKeeper {
             inspector: parts.queue.inspect(),
             dead_letters: parts.queue.dead_letters(),
+            control: parts.queue.control(),
             teller: StoryTeller::new(parts.queue.inspect(), parts.recorder.clone()),
             pool: parts.pools.read().clone(),
             redis: parts.redis.clone(),
@@ -226,6 +237,10 @@ fn handlers(
             let handler =
                 Conversation::of_task(bots.clone(), Arc::clone(shared), &task, still_trying);
             handlers.add(kind, Arc::new(handler))?;
+        }
+        for schedule in app.schedules() {
+            let handler = Scheduled::new(bots.clone(), Arc::clone(shared), &schedule);
+            handlers.add(calendar::kind(app, &schedule), Arc::new(handler))?;
         }
     }
     Ok(handlers)
@@ -292,6 +307,13 @@ impl Background<'_> {
 
     fn keep_house(&self, shared: &Shared) {
         self.until_stopped(housekeeping::run(shared.handlers.clone()));
+    }
+
+    fn declare(&self, declarations: Vec<Declaration>) {
+        self.until_stopped(calendar::declare(
+            self.parts.queue.schedules(),
+            declarations,
+        ));
     }
 
     fn poll(&self, bots: &Bots, shared: &Shared) {

@@ -253,11 +253,11 @@ async fn a_cancelled_replay_stops_where_it_is() {
         replays.step().await.unwrap();
     }
 
-    assert!(replays.cancel(asked.id, "ben").await.unwrap());
+    assert!(replays.cancel(asked.id, "ben", "enough").await.unwrap());
 
     house.change("UPDATE replays SET next_at = now()").await;
     assert!(!replays.step().await.unwrap());
-    assert!(!replays.cancel(asked.id, "ben").await.unwrap());
+    assert!(!replays.cancel(asked.id, "ben", "enough").await.unwrap());
     assert_eq!(house.count("SELECT count(*) FROM queue").await, 1);
 }
 

@@ -6,11 +6,12 @@
 use std::time::Duration;
 
 use rand::RngCore;
-use sallyport_kit::{Claim, PersonId};
+use sallyport_kit::{Chat, ChatId, ChatKind, Claim, Language, Person, PersonId, PersonKind, Role};
 use sallyport_postgres::Pool;
 use sha2::{Digest, Sha256};
 
 use super::PersonsError;
+use crate::channels::telegram::PROVIDER;
 
 /// Random bytes in a code: nobody guesses 128 bits in fifteen minutes.
 const CODE_BYTES: usize = 16;
@@ -90,6 +91,46 @@ pub async fn claim(
         .await?;
     transaction.commit().await?;
     Ok(Claim::Granted)
+}
+
+/// The owners of a bot who can be written to, with their private chats; the chat of a person has their account's number.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn of_bot(pool: &Pool, bot: &str) -> Result<Vec<(Person, Chat)>, PersonsError> {
+    let connection = pool.get().await?;
+    let found = connection
+        .query(
+            "select roles.person, i.subject, i.name, i.language
+               from roles
+               join identities i on i.person = roles.person and i.provider = $2 and i.kind = 'human'
+               join chats c on c.bot = roles.bot and c.chat = i.subject
+                           and c.kind = 'private' and c.unreachable_since is null
+              where roles.bot = $1 and roles.role = 'owner'
+              order by roles.person, i.subject",
+            &[&bot, &PROVIDER],
+        )
+        .await?;
+    found
+        .iter()
+        .map(|row| {
+            let subject: String = row.try_get(1)?;
+            let chat = Chat {
+                id: ChatId(subject.clone()),
+                topic: None,
+                kind: ChatKind::Private,
+            };
+            let person = Person {
+                id: PersonId(row.try_get(0)?),
+                subject,
+                name: row.try_get(2)?,
+                language: Language::from_code(row.try_get(3)?),
+                role: Role::Owner,
+                kind: PersonKind::Human,
+            };
+            Ok((person, chat))
+        })
+        .collect()
 }
 
 fn digest(code: &str) -> Vec<u8> {

@@ -1,8 +1,10 @@
 //! What an attempt caused, on its way into the settlement.
 
 use bytes::Bytes;
-use sallyport_kit::{Effect, Failure, NewTask, Say};
-use sallyport_queue::{Claimed, Effects, EffectsError, Key, NewMessage, PayloadFormat, Priority};
+use sallyport_kit::{Again, Effect, Failure, NewTask, Once, Say};
+use sallyport_queue::{
+    Claimed, Effects, EffectsError, Key, NewMessage, PayloadFormat, Priority, Unique, UniqueMode,
+};
 use sallyport_telemetry::trace::{self, SpanContext, SpanKind};
 
 use crate::bots::Bot;
@@ -125,6 +127,9 @@ impl Draft<'_> {
     pub(crate) fn task(&self, task: NewTask) -> Result<NewMessage, Failure> {
         let kind = format!("task.{}.{}", task.app, task.name);
         let trace = self.produced(&format!("send {kind}"));
+        let unique = task
+            .once
+            .map(|once| unique(&kind, &task.call.chat.id.0, once));
         Ok(self.caused(NewMessage {
             bot: self.bot.name.clone(),
             tenant: self.message.tenant.clone(),
@@ -142,7 +147,7 @@ impl Draft<'_> {
             edge_spans: None,
             delay: (!task.delay.is_zero()).then_some(task.delay),
             expires_in: None,
-            unique: None,
+            unique,
         }))
     }
 
@@ -160,6 +165,17 @@ impl Draft<'_> {
         let mut span = trace::start(name.to_owned(), SpanKind::Producer);
         span.set("messaging.system", "sallyport");
         span.context().unwrap_or_else(|| self.message.trace.child())
+    }
+}
+
+/// One of a kind waits in a chat under the name that the app gave it.
+fn unique(kind: &str, chat: &str, once: Once) -> Unique {
+    Unique {
+        name: format!("{kind}:{chat}:{}", once.name),
+        mode: match once.again {
+            Again::Leave => UniqueMode::Ignore,
+            Again::Later { longest } => UniqueMode::Debounce { longest },
+        },
     }
 }
 
