@@ -158,6 +158,23 @@ pub struct Waiting {
     pub before: u64,
 }
 
+impl Waiting {
+    /// What it waits for, in plain words.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match &self.cause {
+            WaitCause::Paused => "waits until its kind is resumed".to_owned(),
+            WaitCause::Full { group, at_once } => format!(
+                "waits for a place: {group} runs {at_once} at once, {} are before it",
+                self.before
+            ),
+            WaitCause::Rate { group } => {
+                format!("waits for its turn: {group} has started as many as it may for now")
+            }
+        }
+    }
+}
+
 /// What a message that was set aside waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WaitCause {

@@ -6,10 +6,13 @@
 use jiff::Timestamp;
 use sallyport_queue::{
     Candidate, CandidateStanding, CronStory, DryRun, Inspector, ListEntry, MessageId, MessageStory,
-    Pause, ReplayFilter, ReplayStory, Scope, StoreError, clock,
+    Pause, ReplayFilter, ReplayStory, Scope, State, StoreError, clock,
 };
 use sallyport_telemetry::trace::{SupportCode, TraceId};
 use serde::Serialize;
+
+/// How a message is shown that was set aside: delayed in its row, but not until a time.
+const WAITING: &str = "waiting";
 
 /// One message of a list.
 #[derive(Debug, Clone, Serialize)]
@@ -264,9 +267,43 @@ impl MessageLine {
     }
 }
 
+impl MessageLine {
+    /// The lines of a page. What was set aside is shown as waiting, with what it waits for: it has no time to start at.
+    ///
+    /// # Errors
+    /// The queue's rows could not be read.
+    pub async fn page(
+        inspector: &Inspector,
+        entries: Vec<ListEntry>,
+        now: Timestamp,
+    ) -> Result<Vec<Self>, StoreError> {
+        let delayed: Vec<MessageId> = entries
+            .iter()
+            .filter(|entry| entry.state == State::Delayed)
+            .map(|entry| entry.id)
+            .collect();
+        let aside = match delayed.as_slice() {
+            [] => Vec::new(),
+            ids => inspector.set_aside(ids).await?,
+        };
+        let line = |entry: ListEntry| {
+            let waiting = aside.iter().find(|waiting| waiting.id == entry.id);
+            let line = Self::of(entry, now);
+            match waiting {
+                Some(waiting) => Self {
+                    state: WAITING.to_owned(),
+                    reason: waiting.sentence(),
+                    ..line
+                },
+                None => line,
+            }
+        };
+        Ok(entries.into_iter().map(line).collect())
+    }
+}
+
 /// What a list tells without another look; `show` tells more.
 fn reason(entry: &ListEntry, now: Timestamp) -> String {
-    use sallyport_queue::State;
     let at = clock(entry.at, now);
     let error = entry.error_text.as_deref();
     match entry.state {

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Inspector, MessageStory, State};
-use crate::control::{Progress, Scope, WaitCause};
+use crate::control::{Progress, Scope, WaitCause, Waiting};
 use crate::error::StoreError;
 use crate::message::MessageId;
 
@@ -51,6 +51,14 @@ impl Inspector {
         Ok(self.control.progress(&[id]).await?.into_iter().next())
     }
 
+    /// Which of these were set aside, and what they wait for.
+    ///
+    /// # Errors
+    /// The database is away or slow.
+    pub async fn set_aside(&self, ids: &[MessageId]) -> Result<Vec<Waiting>, StoreError> {
+        self.control.waiting(ids).await
+    }
+
     /// What the message waits for or came to, as sentences; the first is the reason, others add to it.
     ///
     /// # Errors
@@ -92,17 +100,9 @@ impl Inspector {
             ));
         }
         for waiting in self.control.waiting(&[message.id]).await? {
-            match waiting.cause {
-                WaitCause::Paused => {}
-                WaitCause::Full { group, at_once } => told.push(format!(
-                    "waits for a place: {group} runs {at_once} at once, {} are before it",
-                    waiting.before
-                )),
-                WaitCause::Rate { group } => {
-                    told.push(format!(
-                        "waits for its turn: {group} has started as many as it may for now"
-                    ));
-                }
+            // A pause has told who and why already.
+            if waiting.cause != WaitCause::Paused {
+                told.push(waiting.sentence());
             }
         }
         if let Some(before) = self.before(message).await? {

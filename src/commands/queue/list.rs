@@ -64,10 +64,10 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> anyhow::Result<Ex
         before,
         limit: arguments.limit,
     };
-    let found = desk.queue.inspect().list(&filter, arguments.after).await?;
-    let entries = found.entries.into_iter();
+    let inspector = desk.queue.inspect();
+    let found = inspector.list(&filter, arguments.after).await?;
     let list = List {
-        messages: entries.map(|entry| MessageLine::of(entry, now)).collect(),
+        messages: MessageLine::page(&inspector, found.entries, now).await?,
         next: found.next.map(|next| next.to_string()),
     };
     desk.tell(&list, || lines(&list))?;

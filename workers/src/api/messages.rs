@@ -84,9 +84,9 @@ pub(super) async fn list(
         .await
         .map_err(|error| Problem::store(&error))?;
     let now = Timestamp::now();
-    let messages = found.entries.into_iter();
+    let messages = MessageLine::page(&sources.inspector, found.entries, now).await;
     Ok(Json(List {
-        messages: messages.map(|entry| MessageLine::of(entry, now)).collect(),
+        messages: messages.map_err(|error| Problem::store(&error))?,
         next: found.next.map(|next| next.to_string()),
     })
     .into_response())
