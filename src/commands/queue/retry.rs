@@ -72,7 +72,9 @@ async fn retry(desk: &Desk, id: MessageId, reason: &Reason) -> anyhow::Result<Op
 /// A message that is held waits for the head of its key: that is what has to be tried again.
 async fn unparked(desk: &Desk, id: MessageId) -> anyhow::Result<bool> {
     match MessageSheet::find(&desk.queue.inspect(), id).await? {
-        Some(sheet) if sheet.state == "held" => Ok(desk.queue.unpark(&Key::new(sheet.key)).await?),
+        Some(sheet) if sheet.state == "held" => {
+            Ok(desk.queue.unpark(&Key::new(&sheet.key)).await?)
+        }
         _ => Ok(false),
     }
 }
