@@ -16,6 +16,9 @@ use sallyport_workers::pool::{
 };
 use tokio::sync::mpsc;
 
+/// So many starts of people's messages may be unread.
+const PERSONS_MAX: usize = 1_024;
+
 /// Keys that begin with this are counted.
 pub(crate) const COUNTED: &str = "in:counted";
 /// Keys that begin with this are a person's, who waits.
@@ -25,7 +28,7 @@ pub(crate) const PERSON: &str = "in:person";
 struct Nothing {
     policy: KindPolicy,
     counted: AtomicUsize,
-    began: mpsc::UnboundedSender<Instant>,
+    began: mpsc::Sender<Instant>,
 }
 
 #[async_trait]
@@ -39,7 +42,7 @@ impl Handler for Nothing {
             self.counted.fetch_add(1, Ordering::Relaxed);
         } else if message.key.as_str().starts_with(PERSON) {
             // Nobody listens to a worker that is being stopped.
-            self.began.send(Instant::now()).ok();
+            self.began.send(Instant::now()).await.ok();
         }
         Handled::done()
     }
@@ -48,7 +51,7 @@ impl Handler for Nothing {
 /// A running worker on a queue of its own process.
 pub(crate) struct Worker {
     nothing: Arc<Nothing>,
-    began: mpsc::UnboundedReceiver<Instant>,
+    began: mpsc::Receiver<Instant>,
     pool: PoolHandle,
     pub(crate) queue: Queue,
 }
@@ -57,7 +60,7 @@ impl Worker {
     pub(crate) async fn start(database: &TestDatabase, kind: &str) -> Result<Self> {
         let pools = database.pools();
         let queue = Queue::open(pools.clone(), Settings::default()).await?;
-        let (tell, began) = mpsc::unbounded_channel();
+        let (tell, began) = mpsc::channel(PERSONS_MAX);
         let nothing = Arc::new(Nothing {
             policy: KindPolicy::default(),
             counted: AtomicUsize::new(0),

@@ -55,7 +55,7 @@ pub enum Point {
 
 impl Point {
     /// Every point.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::K0,
         Self::K1,
         Self::K2,

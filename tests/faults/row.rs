@@ -97,8 +97,7 @@ impl Stage {
 
     /// The same with settings of the row's own and none of ours.
     pub(crate) async fn build_with(&mut self, settings: &[(&str, &str)]) -> Site {
-        self.cluster.bring_up().await;
-        Site::build(&self.cluster, settings).await
+        Site::build(self.servers().await, settings).await
     }
 
     /// Starts what was built, with these points armed in every worker at every start, and the planted fault if it belongs there.

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use crate::checker::{Answer, History, Moment, Number, Seen};
 use crate::cluster::Cluster;
-use crate::listener::Listener;
 use crate::latency::Times;
+use crate::listener::Listener;
 use crate::load::{Base, Load, Told};
 use crate::outfit::{self, OWN_SERVER, Outfit, WEBHOOK_SECRET, free_port, tick};
 use crate::program::Program;

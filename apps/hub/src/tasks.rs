@@ -1,1 +1,7 @@
+//! The hub's long work, one file each.
+
+mod answer;
+mod digest;
+
+pub(crate) use answer::{Answer, Due};
 pub(crate) use digest::{Digest, DigestDue};

@@ -25,12 +25,10 @@ fn send(key: &str) -> NewMessage {
     }
 }
 
-async fn alone(worker: &Worker, message: Claimed) -> Claimed {
+async fn alone(worker: &Worker, mut message: Claimed) -> Claimed {
     let claim = worker.store.claim_alone(&message.reference()).await;
-    Claimed {
-        claim: claim.unwrap().expect("the ownership is ours"),
-        ..message
-    }
+    message.claim = claim.unwrap().expect("the ownership is ours");
+    message
 }
 
 #[tokio::test]

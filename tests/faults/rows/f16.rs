@@ -100,6 +100,7 @@ async fn post_all(site: &Site, numbers: Vec<Number>, chats: i64) -> Vec<Post> {
             due: moment(site.origin, began),
             took: began.elapsed(),
             status,
+            says_when: false,
         };
         Post { number, key, tried }
     });

@@ -191,6 +191,7 @@ async fn post(site: &Site, number: Number, body: &[u8]) -> (Asked, Try) {
         due: moment(site.origin, began),
         took: began.elapsed(),
         status,
+        says_when: false,
     };
     let is_accepted = matches!(status, Some(200..300));
     let at = tried.due + u64::try_from(tried.took.as_micros()).unwrap();

@@ -99,6 +99,11 @@ async fn replace(stage: &mut Stage) -> Outcome {
     );
     // Killed with its shell, it would be left behind.
     site.workers[1].stop(STOPPED_WITHIN).await;
+    check_waits(&mut outcome);
+    outcome
+}
+
+fn check_waits(outcome: &mut Outcome) {
     let waited = outcome
         .evidence()
         .and_then(|evidence| evidence.longest_wait(0, u64::MAX));
@@ -109,7 +114,6 @@ async fn replace(stage: &mut Stage) -> Outcome {
         ),
         waited.is_some_and(|waited| waited < AT_ONCE),
     );
-    outcome
 }
 
 /// Whether the supervisor has told so often that an old process is gone.
@@ -135,6 +139,7 @@ fn told(site: &Site, all: &[crate::keep_alive::Asked]) -> Told {
             due: began,
             took: asked.took,
             status: is_accepted.then_some(200),
+            says_when: false,
         });
         told.asked.push(Asked {
             number: Number::try_from(chat).unwrap(),

@@ -6,6 +6,7 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use serde_json::json;
 
+use crate::checker::Moment;
 use crate::load::{Base, Load};
 use crate::proxy::Way;
 use crate::row::{Duplicates, Outcome, Row, Stage, spell};
@@ -72,10 +73,21 @@ async fn hold_back(stage: &mut Stage) -> Outcome {
     wait(stage, &load).await;
 
     let mut outcome = Outcome::of(site.evidence(load).await);
+    outcome.fact(format!("away for {}", spell(Some(outage))));
+    check_ramp(&mut outcome, rate as usize, back, gone);
+    let per_head = heads as f64 / base.chats as f64;
+    let mean = format!(
+        "{per_head:.1} calls of each chat's head during the second error ({CALLS_PER_HEAD_MAX})"
+    );
+    outcome.check(mean, per_head <= CALLS_PER_HEAD_MAX);
+    outcome
+}
+
+/// After the provider came `back` the sends neither storm it nor stay away.
+fn check_ramp(outcome: &mut Outcome, steady: usize, back: Moment, gone: Moment) {
     let Some(evidence) = outcome.evidence() else {
-        return outcome;
+        return;
     };
-    let steady = rate as usize;
     let rates = evidence.rates(back, RAMP_MAX.as_secs() as usize);
     let first: usize = rates.iter().take(FIRST).sum();
     let caught_up = evidence
@@ -87,10 +99,7 @@ async fn hold_back(stage: &mut Stage) -> Outcome {
     let ages = evidence
         .ages(gone.saturating_sub(5_000_000), gone, |_| true)
         .quantile(0.5);
-    outcome.fact(format!(
-        "away for {}; sends a second after it: {rates:?}",
-        spell(Some(outage))
-    ));
+    outcome.fact(format!("sends a second after it: {rates:?}"));
     outcome.fact(format!(
         "what was accepted before its return was said {} after it",
         spell(caught_up)
@@ -110,12 +119,6 @@ async fn hold_back(stage: &mut Stage) -> Outcome {
         format!("steady again after {ramp:?} s (60 s)"),
         ramp.is_some(),
     );
-    let per_head = heads as f64 / base.chats as f64;
-    let mean = format!(
-        "{per_head:.1} calls of each chat's head during the second error ({CALLS_PER_HEAD_MAX})"
-    );
-    outcome.check(mean, per_head <= CALLS_PER_HEAD_MAX);
-    outcome
 }
 
 /// How many sends the stand-in was asked for so far.

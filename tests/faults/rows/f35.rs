@@ -6,7 +6,7 @@ use futures::future::LocalBoxFuture;
 use futures::{FutureExt, StreamExt};
 use serde_json::json;
 
-use crate::load::Base;
+use crate::load::{Base, Told};
 use crate::outfit::{OWN_SERVER, tick};
 use crate::row::{Duplicates, Outcome, Row, Stage, spell};
 use crate::site::Site;
@@ -70,23 +70,7 @@ async fn starve(stage: &mut Stage) -> Outcome {
     site.workers[0].kill();
 
     let told = load.finish(Duration::from_secs(30)).await;
-    let accepted: Vec<u64> = told
-        .asked
-        .iter()
-        .filter(|asked| asked.accepted.is_some())
-        .map(|asked| asked.number)
-        .collect();
-    let began = Instant::now();
-    while began.elapsed() < RESCUED_WITHIN && !site.unseen(&accepted).is_empty() {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    site.mend().await;
-    // Nothing is said about the tasks: they are in the way, and that is all.
-    site.database()
-        .await
-        .batch_execute("delete from queue where kind like 'task%'")
-        .await
-        .unwrap();
+    forget_tasks(&site, &told).await;
     let mut outcome = Outcome::of(site.evidence_of(told).await);
     outcome.fact(format!(
         "{running} tasks waited or ran at first, {still} when the rescue was over"
@@ -110,6 +94,26 @@ async fn starve(stage: &mut Stage) -> Outcome {
         waited.is_some_and(|waited| waited <= RESCUED_WITHIN) && rescued.is_some(),
     );
     outcome
+}
+
+/// Waits until what was accepted is answered, and takes the tasks away: nothing is said about them, they are in the way, and that is all.
+async fn forget_tasks(site: &Site, told: &Told) {
+    let accepted: Vec<u64> = told
+        .asked
+        .iter()
+        .filter(|asked| asked.accepted.is_some())
+        .map(|asked| asked.number)
+        .collect();
+    let began = Instant::now();
+    while began.elapsed() < RESCUED_WITHIN && !site.unseen(&accepted).is_empty() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    site.mend().await;
+    site.database()
+        .await
+        .batch_execute("delete from queue where kind like 'task%'")
+        .await
+        .unwrap();
 }
 
 const TASKS_WAITING: &str = "select count(*) from queue where kind like 'task%'";

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use sallyport_kit::{Context, DeadCount, Ended, Lately, Outcome, PausedNow, Reply, Task, Timestamp};
+use sallyport_kit::{
+    Context, DeadCount, Ended, Lately, Outcome, PausedNow, Reply, Task, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// What a digest looks back over.
@@ -48,11 +50,23 @@ impl Task for Digest {
 
 fn told(context: &Context, lately: &Lately) -> String {
     let mut lines = vec![context.text("digest", &[])];
-    lines.extend(lately.dead.iter().take(LINES_MAX).map(|dead| died(context, dead)));
+    lines.extend(
+        lately
+            .dead
+            .iter()
+            .take(LINES_MAX)
+            .map(|dead| died(context, dead)),
+    );
     if !lately.dead.is_empty() {
         lines.push(context.text("digest-see-dead", &[]));
     }
-    lines.extend(lately.paused.iter().take(LINES_MAX).map(|paused| stands(context, paused)));
+    lines.extend(
+        lately
+            .paused
+            .iter()
+            .take(LINES_MAX)
+            .map(|paused| stands(context, paused)),
+    );
     lines.join("\n")
 }
 
@@ -73,7 +87,10 @@ fn stands(context: &Context, paused: &PausedNow) -> String {
         "digest-paused",
         &[
             ("what", paused.kind.as_ref().unwrap_or(&everything).into()),
-            ("since", paused.since.strftime("%m-%d %H:%M UTC").to_string().into()),
+            (
+                "since",
+                paused.since.strftime("%m-%d %H:%M UTC").to_string().into(),
+            ),
             ("by", (&paused.by).into()),
             ("why", (&paused.why).into()),
         ],
@@ -108,18 +125,30 @@ mod tests {
         let stage = stage();
         stage.house().lately_is(trouble());
         stage.is_owned_by(Scene::somebody().by(Role::Owner));
-        stage.is_owned_by(Scene::somebody().by(Role::Owner).by_person(8).reading(Language::Russian));
+        stage.is_owned_by(
+            Scene::somebody()
+                .by(Role::Owner)
+                .by_person(8)
+                .reading(Language::Russian),
+        );
 
         let kept = stage.keeps("daily").await;
         assert_eq!(kept.tasks.len(), 2, "{kept:?}");
-        assert!(kept.tasks.iter().all(|task| task.once.is_some()), "one waits at most");
+        assert!(
+            kept.tasks.iter().all(|task| task.once.is_some()),
+            "one waits at most"
+        );
         let told = stage.runs_tasks().await;
 
         assert_eq!(
             told[0].text(),
-"The last day:\n41 × telegram.send failed for good: entities\nSee /dead.\nPaused since 11-20 02:10 UTC by anna: everything (restored)"
+            "The last day:\n41 × telegram.send failed for good: entities\nSee /dead.\nPaused since 11-20 02:10 UTC by anna: everything (restored)"
         );
-        assert!(told[1].text().starts_with("За последние сутки:"), "{}", told[1].text());
+        assert!(
+            told[1].text().starts_with("За последние сутки:"),
+            "{}",
+            told[1].text()
+        );
     }
 
     #[tokio::test]

@@ -90,10 +90,7 @@ impl Driver {
             self.is_gone(&suspect.message.reference());
             return;
         };
-        suspect.message = Arc::new(Claimed {
-            claim,
-            ..Claimed::clone(&suspect.message)
-        });
+        Arc::make_mut(&mut suspect.message).claim = claim;
         let message = &suspect.message;
         if self.partitions.works(message.partition, message.token) {
             self.suspects.ready = Some(suspect);
