@@ -30,7 +30,11 @@ impl Cluster {
     /// Makes the server and starts it.
     pub(crate) async fn start() -> Self {
         clear_leftovers();
-        let folder = PathBuf::from(format!("{FOLDER}{}", std::process::id()));
+        Self::start_in(PathBuf::from(format!("{FOLDER}{}", std::process::id()))).await
+    }
+
+    /// The same in this folder.
+    pub(crate) async fn start_in(folder: PathBuf) -> Self {
         std::fs::create_dir_all(&folder).unwrap();
         let mut cluster = Self {
             programs: programs(),

@@ -100,6 +100,16 @@ impl Stage {
         Site::build(self.servers().await, settings).await
     }
 
+    /// The same on a Postgres of the row's own.
+    pub(crate) async fn build_on(&mut self, cluster: &Cluster, settings: &[(&str, &str)]) -> Site {
+        self.redis.bring_up().await;
+        let servers = Servers {
+            postgres: cluster,
+            redis: &self.redis,
+        };
+        Site::build(servers, settings).await
+    }
+
     /// Starts what was built, with these points armed in every worker at every start, and the planted fault if it belongs there.
     pub(crate) async fn start(&self, site: &mut Site, points: &str) {
         site.planted = format!("{points};{}", self.armed());

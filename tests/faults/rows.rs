@@ -24,6 +24,7 @@ mod f47;
 mod f5;
 mod f7;
 mod f8;
+mod f9;
 
 /// Every row that there is.
 pub(crate) const ROWS: &[&Row] = &[
@@ -34,6 +35,7 @@ pub(crate) const ROWS: &[&Row] = &[
     &f5::ROW,
     &f7::ROW,
     &f8::ROW,
+    &f9::ROW,
     &f10::ROW,
     &f11::ROW,
     &f12::ROW,

@@ -1,4 +1,4 @@
-//! The thread of a spool: shared flushes, a disk that has just failed, and how fast a real disk is.
+//! The thread of a spool: shared flushes, and a disk that has just failed.
 
 use bytes::Bytes;
 use futures::future::join_all;
@@ -94,26 +94,4 @@ async fn a_stop_finishes_what_was_given_and_lets_the_disk_go() {
         &TaskTracker::new(),
     );
     assert_eq!(again.peek(10, 1_000).await.unwrap().records.len(), 1);
-}
-
-/// Says how many records of 1 KiB per second 64 producers get flushed: run it alone, with `--ignored --nocapture`.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement, not a test"]
-async fn how_fast_it_is() {
-    let home = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
-    let keeper = start(
-        Folder::take(home.path()).unwrap().unwrap(),
-        &TaskTracker::new(),
-    );
-    let began = Instant::now();
-
-    let producers = (0..64).map(|_| async {
-        for _ in 0..500 {
-            keeper.append(one(1_024)).await.unwrap();
-        }
-    });
-    join_all(producers).await;
-
-    let rate = 32_000.0 / began.elapsed().as_secs_f64();
-    println!("{rate:.0} records of 1 KiB per second, 64 producers");
 }
