@@ -64,12 +64,12 @@ fn text(folder: &Path, port: u16, upstream: u16) -> String {
         "worker_processes 2;
 pid {folder}/nginx.pid;
 error_log /dev/null;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 4096; }}
 http {{
   access_log off;
   keepalive_requests 100000000;
   client_body_buffer_size 16k;
-{temporary}  upstream answers {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 100000000; }}
+{temporary}  upstream answers {{ server 127.0.0.1:{upstream}; keepalive 256; keepalive_requests 100000000; }}
   server {{
     listen 127.0.0.1:{upstream};
     location / {{ return 200 '{{}}'; }}

@@ -24,11 +24,13 @@ use crate::events::{Connected, Meters};
 use crate::head::HeadLimits;
 
 mod connections;
+mod gathered;
 mod http1;
 mod http2;
 mod tls;
 
 pub(crate) use connections::Connections;
+use gathered::Gathered;
 pub(crate) use http2::options as h2_options;
 pub(crate) use tls::acceptor;
 pub use tls::{TlsError, TlsMaterial};
@@ -127,7 +129,7 @@ impl Doorway {
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             http2::serve(self, stream).await;
         } else {
-            http1::serve(self, stream).await;
+            http1::serve(self, Box::new(Gathered::new(stream))).await;
         }
     }
 

@@ -119,7 +119,7 @@ async fn odd_bytes_are_stored_as_they_came() {
 
     assert_eq!(door.update(body).await.status, 200);
     // Half a character is nothing that every later reader could read.
-    assert_eq!(door.update(body.replace("202e", "d800")).await.status, 400);
+    assert_eq!(door.update(&body.replace("202e", "d800")).await.status, 400);
 
     let stored = door.shelf.stored.lock();
     assert_eq!(stored.len(), 1);
