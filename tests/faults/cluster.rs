@@ -78,6 +78,23 @@ impl Cluster {
         postmaster.wait().unwrap();
     }
 
+    /// Sends a signal to every process of the server at once, as what happens to a machine happens to all of them.
+    pub(crate) fn signal_all(&self, name: &str) {
+        let postmaster = self.postmaster.as_ref().expect("Postgres runs");
+        signal(postmaster, name);
+        let postmaster = postmaster.id();
+        let path = format!("/proc/{postmaster}/task/{postmaster}/children");
+        let children = std::fs::read_to_string(path).unwrap_or_default();
+        // One that has just left needs no signal.
+        let mut command = Command::new("kill");
+        drop(
+            command
+                .arg(format!("-{name}"))
+                .args(children.split_whitespace())
+                .output(),
+        );
+    }
+
     /// Stops it in order.
     pub(crate) fn stop(&mut self) {
         let mut postmaster = self.postmaster.take().expect("Postgres runs");

@@ -31,6 +31,8 @@ const JUMPS: [f64; 4] = [HOUR, 0.0, -HOUR, 0.0];
 /// A drift as it is seen through steps that are made four times in a second: 5 %.
 const DRIFT_STEPS: u32 = 16;
 const DRIFT_STEP: f64 = 0.0125;
+/// Updates in a second, below what Telegram takes of one bot.
+const RATE: u32 = 15;
 /// Chats that are always behind: what they may be told is what their bucket holds.
 const HOT_CHAT: i64 = 900_000;
 const HOT_MESSAGES: i64 = 8;
@@ -58,10 +60,10 @@ async fn mislead(stage: &mut Stage) -> Outcome {
     stage.start(&mut site, "").await;
     schedule(&site).await;
     let tokens = site.number(TOKENS).await;
-    let chats = i64::from(stage.base.rate) * 5 / 4;
+    let rate = stage.base.rate.min(RATE);
     let load = site.load(Base {
-        chats,
-        ..stage.base
+        rate,
+        chats: i64::from(rate) * 5 / 4,
     });
     let pause = (stage.lasting / 24).max(NOTICED_WITHIN + Duration::from_millis(500));
     let mut negative = Vec::new();

@@ -24,8 +24,9 @@ const UNREADABLE: [(&str, i16, &str); 4] = [
     ("telegram.send", 1, "this is no JSON"),
     ("telegram.tomorrow", 1, "{}"),
 ];
-/// How many attempts such a message may have made in the time that is watched: a few, and never as many as fit.
-const ATTEMPTS_AT_FIRST: i64 = 4;
+/// How many attempts such a message may have made in the time that is watched: a few (a send waits a second at first, with full
+/// jitter), and never as many as fit.
+const ATTEMPTS_AT_FIRST: i64 = 8;
 const WATCHED: Duration = Duration::from_secs(8);
 /// The attempts of both policies, and a few to spare.
 const ROUNDS: usize = 14;

@@ -31,8 +31,8 @@ const SHORT_OUTAGE: Duration = Duration::from_secs(24);
 const CALM: Duration = Duration::from_secs(8);
 const RAMP_MAX: Duration = Duration::from_secs(60);
 const FIRST: usize = 10;
-/// Updates in a second: what piles up in ten minutes has to be said at Telegram's pace.
-const RATE: u32 = 40;
+/// Updates in a second, below Telegram's own thirty: what piles up in ten minutes has to be said beside them.
+const RATE: u32 = 20;
 /// The times of calls of a head that failed so often, with full jitter: in the second half of an outage a head calls this
 /// seldom on average, or its back-off was forgotten at the other error.
 const CALLS_PER_HEAD_MAX: f64 = 8.0;

@@ -139,13 +139,14 @@ fn check_ages(outcome: &mut Outcome, calm: Moment, noisy: Moment, end: Moment) {
 /// Two bots of two tenants; everything else as it is shipped.
 fn configure(folder: &Path) {
     std::fs::write(folder.join("gateway.yaml"), GATEWAY).unwrap();
-    let bot = |name: &str, token: &str| {
+    let bot = |name: &str, tenant: &str, token: &str| {
         format!(
-            "    - name: {name}\n      app: hub\n      token: \"{token}\"\n      telegram: {{ base_url: \"${{TELEGRAM_OPS_API}}\" }}\n      \
+            "    - name: {name}\n      tenant: {tenant}\n      app: hub\n      token: \"{token}\"\n      telegram: {{ base_url: \"${{TELEGRAM_OPS_API}}\" }}\n      \
              receive: off\n      newcomers: operator\n      pacing: own_server\n"
         )
     };
-    let bots = bot("ops", "1000001:playground-ops") + &bot("loud", "1000002:playground-loud");
+    let bots = bot("ops", "quiet", "1000001:playground-ops")
+        + &bot("loud", "loud", "1000002:playground-loud");
     std::fs::write(folder.join("apps.yaml"), format!("chat:\n  bots:\n{bots}")).unwrap();
 }
 

@@ -62,6 +62,7 @@ async fn pull_the_plug(stage: &mut Stage) -> Outcome {
         if is_spooling {
             spooled += site.spooled().await.unwrap_or(0.0);
         }
+        stop_all(&site, &cluster);
         disk.cut();
         kill_all(&mut site, &mut cluster);
         disk.restart().await;
@@ -89,12 +90,22 @@ async fn pull_the_plug(stage: &mut Stage) -> Outcome {
     outcome
 }
 
+/// Nobody says anything any more: a flush that was under way when the disk went must not be answered for.
+fn stop_all(site: &Site, cluster: &Cluster) {
+    site.gateway.signal("STOP");
+    for worker in &site.workers {
+        worker.signal("STOP");
+    }
+    cluster.signal_all("STOP");
+}
+
 /// The machine is off.
 fn kill_all(site: &mut Site, cluster: &mut Cluster) {
     site.gateway.kill();
     for worker in &mut site.workers {
         worker.kill();
     }
+    cluster.signal_all("KILL");
     cluster.kill();
 }
 
