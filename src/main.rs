@@ -25,15 +25,9 @@ mod version;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
 
 use crate::cli::{Cli, Command};
 use crate::sockets::Sockets;
-
-/// Messages are made on one thread and dropped on another, where the C library's allocator waits for locks
-/// (`docs/benchmarks.md` has what this one gave).
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// How many threads run tasks: one per core, but a laptop with many cores needs no more than this.
 const THREADS_MAX: usize = 8;

@@ -12,7 +12,7 @@ use crate::outfit::tick;
 
 /// Its size. The file is sparse.
 const SIZE: &str = "3G";
-/// Whoever had files open on it may take so long to notice that they are gone.
+/// Whoever had files open on it may take so long to be gone.
 const FREE_WITHIN: Duration = Duration::from_secs(60);
 /// `EXT4_IOC_SHUTDOWN` with `EXT4_GOING_FLAGS_NOLOGFLUSH`.
 const SHUTDOWN: &str = "import fcntl, os, struct, sys
@@ -53,14 +53,42 @@ impl PowerDisk {
         call("python3", &["-c", SHUTDOWN, self.mount_point()]).unwrap();
     }
 
-    /// Takes the disk away and mounts it again, as a machine does that starts. Everybody who used it must be gone, or notice soon.
+    /// Takes the disk away and mounts it again, as a machine does that starts. Whoever still uses it is killed.
     pub(crate) async fn restart(&self) {
         let began = Instant::now();
         while let Err(reason) = call("umount", &[self.mount_point()]) {
-            assert!(began.elapsed() < FREE_WITHIN, "{reason}");
+            let users = self.users();
+            assert!(began.elapsed() < FREE_WITHIN, "{reason}: {users:?}");
+            for user in users {
+                // It may have left meanwhile.
+                drop(call("kill", &["-9", &user]));
+            }
             tick().await;
         }
         self.power_up().unwrap();
+    }
+
+    /// The processes that have a file on the disk open, or work in one of its folders.
+    fn users(&self) -> Vec<String> {
+        let mut users = Vec::new();
+        for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let path = process.path();
+            let files = std::fs::read_dir(path.join("fd"))
+                .into_iter()
+                .flatten()
+                .flatten();
+            let mut links = files.map(|file| file.path()).chain([path.join("cwd")]);
+            let on_the_disk = |link: PathBuf| {
+                std::fs::read_link(link).is_ok_and(|target| target.starts_with(self.folder.path()))
+            };
+            let name = process.file_name().to_string_lossy().into_owned();
+            if name.parse::<u32>().is_ok_and(|id| id != std::process::id())
+                && links.any(on_the_disk)
+            {
+                users.push(name);
+            }
+        }
+        users
     }
 
     fn power_up(&self) -> Result<(), String> {

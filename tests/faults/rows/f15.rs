@@ -1,6 +1,6 @@
 //! F15: the clocks of the edge, of the workers and of Postgres jump by an hour to either side and drift, one after the other.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::clock::{Clock, NOTICED_WITHIN};
 use crate::load::Base;
+use crate::outfit::tick;
 use crate::row::{Duplicates, Outcome, Row, Stage};
 use crate::site::Site;
 use crate::updates;
@@ -26,6 +27,8 @@ const SETTINGS: [(&str, &str); 2] = [
     ("TELEGRAM_OPS_PACING", "cloud"),
     ("SALLYPORT_PLAYGROUND_LIMITS", "cloud"),
 ];
+/// Leases that have not moved for so long have found their workers.
+const CALM: Duration = Duration::from_secs(8);
 const HOUR: f64 = 3_600.0;
 const JUMPS: [f64; 4] = [HOUR, 0.0, -HOUR, 0.0];
 /// A drift as it is seen through steps that are made four times in a second: 5 %.
@@ -59,7 +62,7 @@ async fn mislead(stage: &mut Stage) -> Outcome {
     site.workers[1].environment = clocks[2].environment();
     stage.start(&mut site, "").await;
     schedule(&site).await;
-    let tokens = site.number(TOKENS).await;
+    let tokens = settled(&site).await;
     let rate = stage.base.rate.min(RATE);
     let load = site.load(Base {
         rate,
@@ -119,6 +122,19 @@ async fn mislead(stage: &mut Stage) -> Outcome {
 }
 
 const TOKENS: &str = "select sum(token)::bigint from leases";
+
+/// The tokens once both workers have their share and nothing moves any more.
+async fn settled(site: &Site) -> i64 {
+    let (mut tokens, mut since) = (site.number(TOKENS).await, Instant::now());
+    while since.elapsed() < CALM {
+        tick().await;
+        let now = site.number(TOKENS).await;
+        if now != tokens {
+            (tokens, since) = (now, Instant::now());
+        }
+    }
+    tokens
+}
 
 /// Makes a few chats wait for their turn while a clock jumps.
 async fn keep_busy(site: &Site, round: usize) {
