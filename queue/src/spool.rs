@@ -21,6 +21,7 @@ mod keeper;
 #[cfg(any(test, feature = "test-util"))]
 mod memory_disk;
 mod offset;
+mod reading;
 mod recovery;
 mod segment;
 mod settings;
@@ -42,10 +43,7 @@ pub use settings::Settings;
 pub use switch::{Route, Switch};
 
 use header::{HEADER_BYTES, Header};
-use segment::{Reader, Segment, Step};
-
-/// How often a segment that cannot be read is tried before it is left to people.
-const READ_TRIES_MAX: u8 = 3;
+use segment::{Reader, Segment};
 
 /// How large a spool and its files may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -371,65 +369,6 @@ impl<D: Disk> Spool<D> {
                 .and_then(|()| self.disk.sync_directory()),
         };
         drop(forgotten);
-    }
-
-    /// Reads ahead.
-    fn fill(&mut self, records_max: usize, bytes_max: usize) -> io::Result<()> {
-        let mut bytes: usize = self.pending.iter().map(|one| one.payload.len()).sum();
-        while self.pending.len() < records_max && (self.pending.is_empty() || bytes < bytes_max) {
-            let Some((number, at)) = self.cursor else {
-                return Ok(());
-            };
-            let Some(segment) = self.segments.get(&number) else {
-                self.cursor = None;
-                return Ok(());
-            };
-            match self.reader.step(&mut self.disk, segment, at) {
-                Ok(Step::Record(record, next)) => {
-                    bytes = bytes.saturating_add(record.payload.len());
-                    self.cursor = Some((number, next));
-                    self.pending.push_back(record);
-                }
-                Ok(Step::Damage(next)) => {
-                    self.damaged(number);
-                    self.cursor = Some((number, next));
-                }
-                Ok(Step::Torn) => {
-                    self.damaged(number);
-                    self.cursor = Some((number, segment_end(&self.segments, number)));
-                }
-                Ok(Step::End) => match self.segments.range(number.saturating_add(1)..).next() {
-                    Some((next, _)) => self.cursor = Some((*next, HEADER_BYTES as u64)),
-                    None => break,
-                },
-                Err(error) => self.tolerate(number, error)?,
-            }
-            self.read_failures = 0;
-        }
-        Ok(())
-    }
-
-    fn damaged(&mut self, number: u64) {
-        if let Some(segment) = self.segments.get_mut(&number)
-            && !std::mem::replace(&mut segment.keep, true)
-        {
-            self.incidents.push(Incident::Damaged { segment: number });
-        }
-    }
-
-    /// A segment that cannot be read is tried a few times, then left to people.
-    fn tolerate(&mut self, number: u64, error: io::Error) -> io::Result<()> {
-        self.reader.forget();
-        self.read_failures = self.read_failures.saturating_add(1);
-        if self.read_failures < READ_TRIES_MAX {
-            return Err(error);
-        }
-        self.damaged(number);
-        self.cursor = Some((number, segment_end(&self.segments, number)));
-        if self.active == Some(number) {
-            self.active = None;
-        }
-        Ok(())
     }
 
     /// Takes away the files of which every record was replayed; those that people should look at get another name.

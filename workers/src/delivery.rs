@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use sallyport_kit::Markup;
 use sallyport_queue::mailboxes::HeadPolicy;
+use sallyport_queue::retry::Backoff;
 use sallyport_queue::{Claimed, ErrorNote, Verdict};
 use sallyport_telegram::{Formatted, TEXT_UNITS_MAX, format_complete, plain, split};
 use sallyport_telemetry::{Chain, Event};
@@ -42,8 +43,13 @@ pub use sent::SentParts;
 
 /// A wait this short is waited for here; a longer one goes back to the queue so that it occupies nobody.
 const WAIT_HERE_MAX: Duration = Duration::from_millis(40);
-/// A person waits for it, so it is tried often, but within hours: an answer from yesterday helps nobody.
-const ATTEMPTS_MAX: u16 = 12;
+/// A person waits for it: when Telegram is back after an outage, everybody hears within a minute what was to be said.
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(60),
+};
+/// About an hour, on the average: an answer from yesterday helps nobody.
+const ATTEMPTS_MAX: u16 = 120;
 /// Several parts at the slow pace of a group still fit.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -70,6 +76,7 @@ impl Delivery {
         let policy = KindPolicy {
             deadline: DEADLINE,
             attempts_max: ATTEMPTS_MAX,
+            backoff: BACKOFF,
             // What is said next in a chat waits for what was to be said before it.
             head: HeadPolicy::Park,
             sends: true,

@@ -41,7 +41,7 @@ struct Leading {
 enum Turn {
     /// There may be more.
     More,
-    /// Nothing to do for now.
+    /// There is nothing to publish.
     Idle,
 }
 

@@ -33,6 +33,8 @@ const ROUNDS: usize = 14;
 const ROUND_MAX: Duration = Duration::from_secs(12);
 /// What of the attempts a short row passes over.
 const PASSED_OVER: i16 = 10;
+/// A send is tried for an hour; what of its attempts every row passes over.
+const SENDS_PASSED_OVER: i16 = 116;
 
 const PUT: &str = "
     with put as (
@@ -64,11 +66,17 @@ async fn puzzle(stage: &mut Stage) -> Outcome {
     let (began, mut rounds) = (Instant::now(), 0);
     let database = site.database().await;
     if stage.is_short {
-        let spent = "update queue set attempts = $1 where key like 'in:faults:%' and state = 1";
+        let spent =
+            "update queue set attempts = attempts + $1 where key like 'in:faults:%' and state = 1";
         database.execute(spent, &[&PASSED_OVER]).await.unwrap();
     }
     while rounds < ROUNDS && site.number(WAITING).await > 0 {
         // What they wait for is passed over; half an hour in truth.
+        let spent = "update queue set attempts = $1 where key like 'in:faults:%' and kind = 'telegram.send' and state = 1 and attempts < $1";
+        database
+            .execute(spent, &[&SENDS_PASSED_OVER])
+            .await
+            .unwrap();
         let due = "update queue set ready_at = now() where key like 'in:faults:%' and state = 1";
         database.execute(due, &[]).await.unwrap();
         wait_for_a_change(&site).await;

@@ -34,8 +34,8 @@ const FIRST: usize = 10;
 /// Updates in a second, below Telegram's own thirty: what piles up in ten minutes has to be said beside them.
 const RATE: u32 = 20;
 /// The times of calls of a head that failed so often, with full jitter: in the second half of an outage a head calls this
-/// seldom on average, or its back-off was forgotten at the other error.
-const CALLS_PER_HEAD_MAX: f64 = 8.0;
+/// seldom on average (every 30 s, for five minutes, and some to spare), or its back-off was forgotten at the other error.
+const CALLS_PER_HEAD_MAX: f64 = 15.0;
 
 fn run(stage: &mut Stage) -> LocalBoxFuture<'_, Outcome> {
     hold_back(stage).boxed_local()

@@ -23,9 +23,9 @@ pub(crate) const ROW: Row = Row {
 /// Numbers and chats of the loud one begin behind this.
 const LOUD: Number = 1_000_000_000;
 const TIMES: u32 = 100;
-/// Updates of the quiet one in a second.
-const SHORT_QUIET_RATE: u32 = 3;
-const QUIET_RATE: u32 = 5;
+/// Updates of the quiet one in a second; a hundred times as many must be less than a program without optimisation can take.
+const SHORT_QUIET_RATE: u32 = 1;
+const QUIET_RATE: u32 = 2;
 /// What an age may grow by, whatever a fifth of it is: the log counts milliseconds, and load and house share two cores.
 const NOISE: Duration = Duration::from_millis(15);
 
