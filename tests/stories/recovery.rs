@@ -100,7 +100,11 @@ struct Operator<'a> {
     cluster: &'a Cluster,
 }
 
-impl Operator<'_> {
+impl<'a> Operator<'a> {
+    fn of(house: &'a House, cluster: &'a Cluster) -> Self {
+        Self { house, cluster }
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.house.command(arguments);
         command
@@ -189,6 +193,14 @@ fn flip_a_byte(file: &Path) {
     std::fs::write(file, bytes).unwrap();
 }
 
+/// A house on a cluster of its own, with the schema and nothing in it.
+async fn empty_house() -> (House, Cluster) {
+    let (cluster, server) = Cluster::start();
+    let house = House::build_on(&server, &[]).await;
+    Operator::of(&house, &cluster).done(&["migrate"]);
+    (house, cluster)
+}
+
 /// A house in which five people were answered and six wait, because only the edge runs.
 async fn a_house_with_six_waiting(server: &str) -> House {
     let mut house = House::build_on(server, &OWN_SERVER).await;
@@ -207,10 +219,7 @@ async fn a_dropped_table_is_taken_back_and_nothing_is_sent_before_a_person_says_
     let (cluster, server) = Cluster::start();
     let mut house = a_house_with_six_waiting(&server).await;
     let data = cluster.data().display().to_string();
-    let operator = Operator {
-        house: &house,
-        cluster: &cluster,
-    };
+    let operator = Operator::of(&house, &cluster);
     operator.done(&["backup"]);
     greet(&house, 621..625).await;
     let (before, moment) = (rows(&house).await, now(&house).await);
@@ -230,10 +239,7 @@ async fn a_dropped_table_is_taken_back_and_nothing_is_sent_before_a_person_says_
     std::fs::rename(cluster.data(), cluster.beside("broken")).unwrap();
     let settings = cluster.beside("settings").display().to_string();
     let at = moment.to_string();
-    let operator = Operator {
-        house: &house,
-        cluster: &cluster,
-    };
+    let operator = Operator::of(&house, &cluster);
     let told = operator.done(&[
         "restore",
         "--to",
@@ -266,7 +272,7 @@ async fn nothing_is_sent_until_resumed(house: &mut House, cluster: &Cluster) {
     assert_eq!(shown(house, 621..625).await, [0; 4]);
     assert_eq!(shown(house, 631..632).await, [0]);
 
-    let operator = Operator { house, cluster };
+    let operator = Operator::of(house, cluster);
     let told = operator.done(&["queue", "resume", "--everything", "--why", "looked at it"]);
     assert!(
         told.contains("sallyport restore: the database was restored"),
@@ -282,16 +288,11 @@ async fn nothing_is_sent_until_resumed(house: &mut House, cluster: &Cluster) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_restored_is_refused_in_words_and_changes_nothing() {
-    let (cluster, server) = Cluster::start();
-    let house = House::build_on(&server, &[]).await;
-    let operator = Operator {
-        house: &house,
-        cluster: &cluster,
-    };
+    let (house, cluster) = empty_house().await;
+    let operator = Operator::of(&house, &cluster);
     let (data, into) = (cluster.data(), cluster.beside("restored"));
     let data = data.display().to_string();
     let target = into.display().to_string();
-    operator.done(&["migrate"]);
     let nothing = operator.refused(&["drill"]);
     assert!(nothing.contains("there is no backup in"), "{nothing}");
     let made = operator.done(&["backup"]);
@@ -342,13 +343,8 @@ async fn what_cannot_be_restored_is_refused_in_words_and_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_backup_counts_as_none_and_the_next_one_works() {
-    let (cluster, server) = Cluster::start();
-    let house = House::build_on(&server, &[]).await;
-    let operator = Operator {
-        house: &house,
-        cluster: &cluster,
-    };
-    operator.done(&["migrate"]);
+    let (house, cluster) = empty_house().await;
+    let operator = Operator::of(&house, &cluster);
     let begun = || {
         let folders = std::fs::read_dir(cluster.backups().join("base"));
         let folders = folders.into_iter().flatten();
@@ -379,13 +375,8 @@ async fn a_killed_backup_counts_as_none_and_the_next_one_works() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_may_only_replicate_backs_up_and_says_what_it_lacks() {
-    let (cluster, server) = Cluster::start();
-    let house = House::build_on(&server, &[]).await;
-    let operator = Operator {
-        house: &house,
-        cluster: &cluster,
-    };
-    operator.done(&["migrate"]);
+    let (house, cluster) = empty_house().await;
+    let operator = Operator::of(&house, &cluster);
     let database = house.database().await;
     let make = "create role keeper login replication";
     database.batch_execute(make).await.unwrap();

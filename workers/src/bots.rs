@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use sallyport_kit::{App, Role, Us};
+use sallyport_queue::ErrorNote;
 use sallyport_redis::Redis;
 use sallyport_security::{FleetLimiter, InvalidQuota};
 use sallyport_telegram::{BotApi, InvalidToken};
@@ -20,6 +21,7 @@ use thiserror::Error;
 
 use crate::delivery::pacing::{self, Pacer, Pacing, Step, Turn};
 use crate::events::{BotPaused, BotResumed};
+use crate::pool::Handled;
 use crate::settings::{BotSettings, Receive};
 
 /// A millisecond more than the exact time: rounding must not send anybody back for another microsecond.
@@ -176,6 +178,15 @@ impl Bot {
     pub fn unreachable(&self, reason: &str) {
         self.health.down(reason);
     }
+}
+
+/// What becomes of a message of a bot that this process does not have: another process of the fleet, or the next deployment,
+/// may know it.
+pub(crate) fn unknown_bot() -> Handled {
+    Handled::retry(ErrorNote::new(
+        "unknown_bot",
+        "this process has no such bot",
+    ))
 }
 
 /// All bots of this process, by name. Cheap to clone.

@@ -11,13 +11,13 @@ use bytes::Bytes;
 use sallyport_kit::{App, ChatKind, ScheduleSpec};
 use sallyport_queue::calendar::{Calendar, CalendarError};
 use sallyport_queue::{
-    Claimed, CronSet, Declares, ErrorNote, Key, Missed, NewCron, NewMessage, PayloadFormat,
-    Priority, Schedules,
+    Claimed, CronSet, Declares, Key, Missed, NewCron, NewMessage, PayloadFormat, Priority,
+    Schedules,
 };
 use sallyport_telemetry::Chain;
 use sallyport_telemetry::trace::SpanContext;
 
-use crate::bots::{Bot, Bots};
+use crate::bots::{Bot, Bots, unknown_bot};
 use crate::conversation::{verdict_of, verdict_of_failure};
 use crate::pool::{Handled, Handler, KindPolicy, Run};
 use crate::services::{AttemptServices, Shared};
@@ -64,23 +64,14 @@ impl Scheduled {
             .keep(self.name, bot.us(), Arc::clone(&services) as Arc<_>)
             .await;
         let mut collected = services.close().await;
-        let ended = match collected.failure.take() {
-            Some(failure) => Err(failure),
-            None => ended,
-        };
-        let verdict = match ended {
+        let verdict = match collected.judge(ended) {
             Ok(outcome) => verdict_of(outcome),
             Err(failure) => return verdict_of_failure(&failure).into(),
         };
         if verdict.outcome().is_none() {
             return verdict.into();
         }
-        let effects = collected.effects(&bot.name);
-        Handled {
-            verdict,
-            outgoing: collected.outgoing,
-            effects,
-        }
+        collected.handled(&bot.name, verdict)
     }
 }
 
@@ -93,10 +84,7 @@ impl Handler for Scheduled {
     async fn handle(&self, message: Arc<Claimed>, run: Run) -> Handled {
         match self.bots.get(&message.bot) {
             Some(bot) => Box::pin(self.run(bot, &message, run)).await,
-            None => Handled::retry(ErrorNote::new(
-                "unknown_bot",
-                "this process has no such bot",
-            )),
+            None => unknown_bot(),
         }
     }
 }
@@ -164,7 +152,7 @@ fn cron(bot: &Bot, schedule: &ScheduleSpec) -> Result<NewCron, CalendarError> {
         },
         message: NewMessage {
             bot: bot.name.clone(),
-            tenant: bot.name.clone(),
+            tenant: bot.tenant.clone(),
             source: String::new(),
             delivery_id: None,
             kind: kind(&bot.app, schedule),

@@ -17,7 +17,7 @@ use sallyport_queue::mailboxes::HeadPolicy;
 use sallyport_queue::{Claimed, ErrorNote, Limit, NewMessage, Verdict};
 use sallyport_telemetry::{Chain, trace};
 
-use crate::bots::{Bot, Bots};
+use crate::bots::{Bot, Bots, unknown_bot};
 use crate::buttons;
 use crate::channels::telegram::{self, Act, Heard, Meaning};
 use crate::pool::{Handled, Handler, KindPolicy, Limits, Run};
@@ -113,11 +113,7 @@ impl Conversation {
         if let Some(press) = press {
             self.confirm(bot, press, collected.notice.take());
         }
-        let ended = match collected.failure.take() {
-            Some(failure) => Err(failure),
-            None => ended,
-        };
-        match ended {
+        match collected.judge(ended) {
             Ok(outcome) => {
                 let verdict = verdict_of(outcome);
                 let keeps =
@@ -125,12 +121,7 @@ impl Conversation {
                 if !keeps {
                     return self.again(bot, message, &incoming, verdict, collected.shows);
                 }
-                let effects = collected.effects(&bot.name);
-                Handled {
-                    verdict,
-                    outgoing: collected.outgoing,
-                    effects,
-                }
+                collected.handled(&bot.name, verdict)
             }
             Err(failure) => self.again(
                 bot,
@@ -300,10 +291,7 @@ impl Handler for Conversation {
     async fn handle(&self, message: Arc<Claimed>, run: Run) -> Handled {
         match self.bots.get(&message.bot) {
             Some(bot) => Box::pin(self.run(bot, &message, run)).await,
-            None => Handled::retry(ErrorNote::new(
-                "unknown_bot",
-                "this process has no such bot",
-            )),
+            None => unknown_bot(),
         }
     }
 

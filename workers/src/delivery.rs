@@ -19,7 +19,7 @@ use sallyport_telemetry::{Chain, Event};
 use tokio_util::task::TaskTracker;
 
 use crate::answers::Answers;
-use crate::bots::{Bot, Bots};
+use crate::bots::{Bot, Bots, unknown_bot};
 use crate::events::{SendMeters, SendTried};
 use crate::pool::{Handled, Handler, KindPolicy, Run};
 
@@ -200,11 +200,7 @@ impl Handler for Delivery {
         }
         match self.bots.get(&message.bot) {
             Some(bot) => self.deliver(bot, &message, outbound).await,
-            // Another process of the fleet, or the next deployment, may know it.
-            None => Handled::retry(ErrorNote::new(
-                "unknown_bot",
-                "this process has no such bot",
-            )),
+            None => unknown_bot(),
         }
     }
 }

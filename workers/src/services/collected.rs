@@ -1,9 +1,10 @@
 //! What an attempt caused, on its way into the settlement.
 
 use bytes::Bytes;
-use sallyport_kit::{Again, Effect, Failure, NewTask, Once, Say};
+use sallyport_kit::{Again, Effect, Ended, Failure, NewTask, Once, Say};
 use sallyport_queue::{
     Claimed, Effects, EffectsError, Key, NewMessage, PayloadFormat, Priority, Unique, UniqueMode,
+    Verdict,
 };
 use sallyport_telemetry::trace::{self, SpanContext, SpanKind};
 
@@ -11,6 +12,7 @@ use crate::bots::Bot;
 use crate::buttons::{self, NewButton};
 use crate::conversation::verdict_of_failure;
 use crate::delivery::outbound::{AnswerName, Form, Outbound, OutboundButton};
+use crate::pool::Handled;
 
 /// Version of the payload of tasks: an incoming message of the kit as JSON.
 pub(crate) const TASK_VERSION: u16 = 1;
@@ -29,8 +31,26 @@ pub(crate) struct Collected {
 }
 
 impl Collected {
+    /// How an attempt ended, now that it is known whether everything it asked for could be collected.
+    pub(crate) fn judge(&mut self, ended: Ended) -> Ended {
+        match self.failure.take() {
+            Some(failure) => Err(failure),
+            None => ended,
+        }
+    }
+
+    /// The verdict with everything that was collected.
+    pub(crate) fn handled(mut self, bot: &str, verdict: Verdict) -> Handled {
+        let effects = self.effects(bot);
+        Handled {
+            verdict,
+            outgoing: self.outgoing,
+            effects,
+        }
+    }
+
     /// The state changes as one effect, or none when there are none: a message without is settled in a batch.
-    pub(crate) fn effects(&mut self, bot: &str) -> Option<Effects> {
+    fn effects(&mut self, bot: &str) -> Option<Effects> {
         let effects = std::mem::take(&mut self.effects);
         let buttons = std::mem::take(&mut self.buttons);
         if effects.is_empty() && buttons.is_empty() {
