@@ -1,6 +1,8 @@
 //! The heartbeat itself: an operating system thread with a small runtime and one connection.
 //!
-//! Each round says "I live", looks at everybody, takes what should be ours and is free, and publishes what we hold.
+//! Each round says "I live", looks at everybody, takes what should be ours and is free, and publishes what we hold. Rounds
+//! come at a steady pace; whoever comes, leaves or gives something back asks the others for one more, so that a handover
+//! does not wait for beats. A request that gets lost costs a beat and nothing else.
 //! A round that fails changes nothing: the holdings stand, and `may_work` turns false by itself when time runs out.
 
 use std::collections::BTreeMap;
@@ -9,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use sallyport_postgres::{PoolError, Pools, Role};
 use sallyport_telemetry::Chain;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio_postgres::Client;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio_postgres::{Client, Notification};
 use tokio_util::task::TaskTracker;
 
 use super::plan::Judgement;
@@ -21,6 +23,8 @@ use crate::{Partition, Token};
 
 /// Beats per lease: one may be lost, and one late, before a holder has to stop at two thirds.
 const BEATS_PER_LEASE: u32 = 5;
+/// The least time between two rounds of which the second was asked for by others.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// Why one heartbeat failed.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +52,8 @@ pub(super) struct Heart {
     judgement: Judgement,
     client: Option<Client>,
     connections: TaskTracker,
+    /// Rung when another worker asks for a look.
+    heard: Arc<Notify>,
     leaving: bool,
 }
 
@@ -68,6 +74,7 @@ impl Heart {
             asked,
             client: None,
             connections: TaskTracker::new(),
+            heard: Arc::new(Notify::new()),
             leaving: false,
         }
     }
@@ -89,6 +96,7 @@ impl Heart {
             let first = self.round().await;
             let failed = first.is_err();
             if born.send(first).is_ok() && !failed {
+                self.tell_the_others().await;
                 self.beat_on().await;
             }
         });
@@ -98,20 +106,25 @@ impl Heart {
         let pause = self.shared.lease / BEATS_PER_LEASE;
         let mut next = Instant::now() + pause;
         loop {
+            let heard = Arc::clone(&self.heard);
             tokio::select! {
                 () = tokio::time::sleep_until(next.into()) => {
                     self.round_and_report().await;
                     next = Instant::now().max(next + pause);
                 }
+                // Never later than the next beat, and seldom enough.
+                () = heard.notified() => next = next.min(Instant::now() + ASKED_AGAIN_AFTER),
                 ask = self.asked.recv() => match ask {
                     Some(Ask::Release(leases, done)) => {
                         self.release(&leases).await;
+                        self.tell_the_others().await;
                         done.send(()).ok();
                         self.round_and_report().await;
                     }
                     Some(Ask::Leave) => {
                         self.leaving = true;
                         self.round_and_report().await;
+                        self.tell_the_others().await;
                     }
                     Some(Ask::Stop(done)) => {
                         self.strike_off().await;
@@ -175,11 +188,31 @@ impl Heart {
         {
             return Ok(());
         }
-        let client = self
-            .pools
-            .connect_driven("heartbeat", Role::Workers, &self.connections);
-        self.client = Some(client.await.map_err(BeatError::Connect)?);
+        let (heard, me) = (Arc::clone(&self.heard), self.me.clone());
+        let hear = move |said: &Notification| {
+            if said.payload() != me.as_str() {
+                heard.notify_one();
+            }
+        };
+        let client =
+            self.pools
+                .connect_hearing("heartbeat", Role::Workers, &self.connections, hear);
+        let client = client.await.map_err(BeatError::Connect)?;
+        statements::listen(&client).await?;
+        self.client = Some(client);
         Ok(())
+    }
+
+    /// Asks every other worker for a look. They find out by themselves, only later.
+    async fn tell_the_others(&self) {
+        let Some(client) = &self.client else {
+            return;
+        };
+        let deadline = self.shared.lease / 3;
+        let told = tokio::time::timeout(deadline, statements::tell(client, &self.me)).await;
+        if !matches!(told, Ok(Ok(()))) {
+            tracing::debug!(name: "membership.not_told", { worker.id = %self.me }, "The other workers will look at their next beat");
+        }
     }
 
     /// What is released is no longer published, whether or not the database heard of it.

@@ -46,6 +46,21 @@ const STRIKE_OFF: &str = "DELETE FROM workers WHERE id = $1";
 const BURY: &str = "DELETE FROM workers WHERE id = $1 AND beat = $2 \
      AND NOT EXISTS (SELECT FROM leases WHERE leases.owner = workers.id)";
 
+/// The channel on which workers hear that one has come, wants to leave, or has given something back.
+pub(super) const CHANNEL: &str = "sallyport_members";
+
+pub(super) async fn listen(client: &Client) -> Result<(), Error> {
+    client.batch_execute(&format!("LISTEN {CHANNEL}")).await
+}
+
+/// Tells the others that they should look now, and not only at their next beat.
+pub(super) async fn tell(client: &Client, me: &WorkerId) -> Result<(), Error> {
+    client
+        .execute("SELECT pg_notify($1, $2)", &[&CHANNEL, &me.as_str()])
+        .await
+        .map(drop)
+}
+
 pub(super) async fn beat(client: &Client, me: &WorkerId, leaving: bool) -> Result<(), Error> {
     client
         .execute(BEAT, &[&me.as_str(), &leaving])
@@ -134,10 +149,11 @@ pub(super) async fn release(
         .map(drop)
 }
 
-/// The end of a worker in order: its leases are free before its name is gone.
+/// The end of a worker in order: its leases are free before its name is gone, and both before anybody is told.
 pub(super) async fn strike_off(client: &Client, me: &WorkerId) -> Result<(), Error> {
     client.execute(RELEASE_ALL, &[&me.as_str()]).await?;
-    client.execute(STRIKE_OFF, &[&me.as_str()]).await.map(drop)
+    client.execute(STRIKE_OFF, &[&me.as_str()]).await?;
+    tell(client, me).await
 }
 
 /// Clears the row of a worker that is long dead, unless it beat again or still stands in a lease.

@@ -4,6 +4,7 @@
 //! answering. Waiting for a connection is bounded everywhere.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use deadpool_postgres::{ManagerConfig, RecyclingMethod, Runtime, TimeoutType, Timeouts};
 use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{Client, NoTls, Socket};
+use tokio_postgres::{AsyncMessage, Client, NoTls, Notification, Socket};
 
 use crate::error::PoolError;
 use crate::events::PoolEvents;
@@ -154,10 +155,32 @@ impl Pools {
         role: Role,
         tasks: &tokio_util::task::TaskTracker,
     ) -> Result<Client, PoolError> {
-        let (client, connection) = self.connect_alone(name, role).await?;
+        self.connect_hearing(name, role, tasks, |_| {}).await
+    }
+
+    /// As [`connect_driven`](Self::connect_driven), and hands every notification that this connection listens for to `hear`.
+    /// A connection that ends is heard of through its client alone: what is notified until there is another is lost.
+    ///
+    /// # Errors
+    /// The server is away, or refuses us.
+    pub async fn connect_hearing(
+        &self,
+        name: &'static str,
+        role: Role,
+        tasks: &tokio_util::task::TaskTracker,
+        hear: impl Fn(&Notification) + Send + 'static,
+    ) -> Result<Client, PoolError> {
+        let (client, mut connection) = self.connect_alone(name, role).await?;
         tasks.spawn(async move {
-            if let Err(error) = connection.await {
-                crate::events::lone_connection_ended(name, &error);
+            loop {
+                match poll_fn(|context| connection.poll_message(context)).await {
+                    Some(Ok(AsyncMessage::Notification(notification))) => hear(&notification),
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => {
+                        return crate::events::lone_connection_ended(name, &error);
+                    }
+                    None => return,
+                }
             }
         });
         Ok(client)

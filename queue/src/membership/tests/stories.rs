@@ -14,7 +14,11 @@ const LEASE_MS: u64 = 1_000;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 async fn join(database: &TestDatabase, name: &str) -> Membership {
-    let settings = Settings { lease_ms: LEASE_MS };
+    join_for(database, name, LEASE_MS).await
+}
+
+async fn join_for(database: &TestDatabase, name: &str, lease_ms: u64) -> Membership {
+    let settings = Settings { lease_ms };
     Membership::join(&database.pools(), &settings, WorkerId::new(name))
         .await
         .unwrap()
@@ -156,5 +160,22 @@ async fn a_worker_that_leaves_keeps_its_leases_until_it_releases_them() {
     wait_until_held(&oak, 256).await;
 
     pine.stop().await;
+    oak.stop().await;
+}
+
+#[tokio::test]
+async fn a_handover_does_not_wait_for_beats() {
+    // A beat every 12 s, longer than anybody waits here.
+    const LONG_LEASE_MS: u64 = 60_000;
+    let database = TestDatabase::create().await;
+    let pine = join_for(&database, "pine", LONG_LEASE_MS).await;
+    wait_until_held(&pine, 256).await;
+
+    let oak = join_for(&database, "oak", LONG_LEASE_MS).await;
+    hand_over_until(&pine, 128).await;
+    wait_until_held(&oak, 128).await;
+    pine.stop().await;
+    wait_until_held(&oak, 256).await;
+
     oak.stop().await;
 }
