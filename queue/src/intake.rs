@@ -102,11 +102,13 @@ impl Intake {
             retry_after: self.limits.retry_after,
         };
         let (answer, answered) = oneshot::channel();
-        let deadline = tokio::time::Instant::now() + self.limits.deadline;
+        let came = tokio::time::Instant::now();
+        let deadline = came + self.limits.deadline;
         if self
             .waiting
             .try_send(Waiting {
                 message,
+                came,
                 deadline,
                 answer,
             })

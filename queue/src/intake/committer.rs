@@ -32,6 +32,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) message: NewMessage,
+    pub(super) came: Instant,
     pub(super) deadline: Instant,
     pub(super) answer: oneshot::Sender<Result<Accepted, AcceptError>>,
 }
@@ -58,6 +59,7 @@ impl Committer {
             putter: Putter::new(pools),
             spooling,
             bell,
+            slots: Arc::new(Semaphore::new(COMMITS_AT_ONCE as usize)),
             events: IntakeEvents::resolve(),
             retry_after: Duration::from_secs(settings.accept_retry_after_seconds),
         };
@@ -72,14 +74,10 @@ impl Committer {
 
     /// Runs until it is stopped or nobody can send any more, and everything that was sent is answered.
     pub(super) async fn run(self, mut incoming: mpsc::Receiver<Waiting>) {
-        let slots = Arc::new(Semaphore::new(COMMITS_AT_ONCE as usize));
-        while let Some(batch) = self.gather(&mut incoming, &slots).await {
-            let (batch, slot) = batch;
+        while let Some((batch, slot)) = self.gather(&mut incoming).await {
             let writer = Arc::clone(&self.writer);
-            self.tasks.spawn(async move {
-                writer.accept(batch).await;
-                drop(slot);
-            });
+            self.tasks
+                .spawn(async move { writer.accept(batch, slot).await });
         }
     }
 
@@ -87,7 +85,6 @@ impl Committer {
     async fn gather(
         &self,
         incoming: &mut mpsc::Receiver<Waiting>,
-        slots: &Arc<Semaphore>,
     ) -> Option<(Vec<Waiting>, OwnedSemaphorePermit)> {
         let first = tokio::select! {
             biased;
@@ -99,9 +96,8 @@ impl Committer {
             }
         };
         let mut batch = vec![first];
-        self.let_it_grow(&mut batch, incoming, slots).await;
-        // The semaphore is never closed; without it there would be nothing to wait for.
-        let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+        self.let_it_grow(&mut batch, incoming).await;
+        let slot = self.writer.slot().await?;
         while batch.len() < self.batch_max {
             match incoming.try_recv() {
                 Ok(waiting) => batch.push(waiting),
@@ -113,14 +109,9 @@ impl Committer {
 
     /// Takes in what arrives while another commit is under way, for the time of gathering at most. An idle house waits for
     /// nobody: the first message of a quiet second is on its way to the disk at once.
-    async fn let_it_grow(
-        &self,
-        batch: &mut Vec<Waiting>,
-        incoming: &mut mpsc::Receiver<Waiting>,
-        slots: &Semaphore,
-    ) {
+    async fn let_it_grow(&self, batch: &mut Vec<Waiting>, incoming: &mut mpsc::Receiver<Waiting>) {
         let closes = tokio::time::sleep(self.gather);
-        let idle = slots.acquire_many(COMMITS_AT_ONCE);
+        let idle = self.writer.slots.acquire_many(COMMITS_AT_ONCE);
         tokio::pin!(closes, idle);
         while batch.len() < self.batch_max {
             tokio::select! {
@@ -142,6 +133,8 @@ struct Writer {
     putter: Putter,
     spooling: Option<Arc<Spooling>>,
     bell: Bell,
+    /// The rights to commit. Only Postgres needs them: what waits for the disk together shares one flush.
+    slots: Arc<Semaphore>,
     events: IntakeEvents,
     retry_after: Duration,
 }
@@ -157,26 +150,42 @@ enum Course {
 }
 
 impl Writer {
+    /// A right to commit; none never, since the semaphore is never closed.
+    async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).acquire_owned().await.ok()
+    }
+
     /// Stores the batch where it belongs now (law L3), and answers everybody.
-    async fn accept(&self, mut batch: Vec<Waiting>) {
+    async fn accept(&self, mut batch: Vec<Waiting>, mut slot: OwnedSemaphorePermit) {
         batch.retain(|waiting| !waiting.answer.is_closed());
+        let Some(until) = batch.iter().map(|waiting| waiting.deadline).min() else {
+            return;
+        };
+        let until = until.into_std();
         let Some(spooling) = &self.spooling else {
             let left = self.commit(batch).await;
             return self.refuse(left);
         };
         if !spooling.may_go_direct().await {
-            let appended = spooling.append_begun(&on_the_disk(&mut batch)).await;
-            batch = self.spooled(batch, appended);
-            if spooling.must_not_be_overtaken() {
+            drop(slot);
+            let (appended, refusal) = spooling.append_begun(&on_the_disk(&mut batch), until).await;
+            let is_behind = matches!(refusal, Some(Refusal::Behind));
+            batch = self.spooled(batch, appended, refusal);
+            if batch.is_empty() || is_behind || spooling.must_not_be_overtaken() {
                 return self.refuse(batch);
+            }
+            match self.slot().await {
+                Some(another) => slot = another,
+                None => return self.refuse(batch),
             }
         }
         let mut left = self.commit(batch).await;
+        drop(slot);
         if left.is_empty() {
             return;
         }
-        let appended = spooling.append(&on_the_disk(&mut left)).await;
-        let left = self.spooled(left, appended);
+        let (appended, refusal) = spooling.append(&on_the_disk(&mut left), until).await;
+        let left = self.spooled(left, appended, refusal);
         self.refuse(left);
     }
 
@@ -185,11 +194,10 @@ impl Writer {
     async fn commit(&self, mut batch: Vec<Waiting>) -> Vec<Waiting> {
         // Crossing pairs would wait for each other: every batch takes them in the same order.
         batch.sort_by(|left, right| pair(&left.message).cmp(&pair(&right.message)));
-        let began = Instant::now();
         let mut tries = 0;
         loop {
             batch.retain(|waiting| !waiting.answer.is_closed());
-            let Some(limit) = self.limit(&batch, began) else {
+            let Some(limit) = self.limit(&batch) else {
                 return batch;
             };
             let given: Vec<Given<'_>> = batch
@@ -208,20 +216,25 @@ impl Writer {
             match self.course(&error, tries) {
                 Course::Again(after) => tokio::time::sleep(after).await,
                 Course::Away => return batch,
-                Course::OneByOne => return self.commit_one_by_one(batch, began).await,
+                Course::OneByOne => return self.commit_one_by_one(batch).await,
             }
         }
     }
 
-    /// How long the next try may take; `None` when there is nobody to try it for, or no time.
-    fn limit(&self, batch: &[Waiting], began: Instant) -> Option<Duration> {
+    /// How long the next try may take; `None` when there is nobody to try it for, or too little time: a commit that is cut
+    /// off costs its connection, and the disk is quicker than that.
+    fn limit(&self, batch: &[Waiting]) -> Option<Duration> {
         let latest = batch.iter().map(|waiting| waiting.deadline).max()?;
-        let latest = match &self.spooling {
-            Some(spooling) => latest.min(began + spooling.commit_deadline()),
-            None => latest,
+        let (latest, least) = match &self.spooling {
+            Some(spooling) => {
+                let first = batch.iter().map(|waiting| waiting.came).min()?;
+                let patience = spooling.commit_deadline();
+                (latest.min(first + patience), patience / 4)
+            }
+            None => (latest, Duration::ZERO),
         };
         let left = latest.saturating_duration_since(Instant::now());
-        (!left.is_zero()).then_some(left)
+        (left > least).then_some(left)
     }
 
     fn course(&self, error: &StoreError, tries: u32) -> Course {
@@ -243,10 +256,10 @@ impl Writer {
     }
 
     /// Finds those of which Postgres says that they are to blame, and tells their senders so. Returns the rest.
-    async fn commit_one_by_one(&self, batch: Vec<Waiting>, began: Instant) -> Vec<Waiting> {
+    async fn commit_one_by_one(&self, batch: Vec<Waiting>) -> Vec<Waiting> {
         let mut left = Vec::new();
         for waiting in batch {
-            let Some(limit) = self.limit(std::slice::from_ref(&waiting), began) else {
+            let Some(limit) = self.limit(std::slice::from_ref(&waiting)) else {
                 left.push(waiting);
                 continue;
             };
@@ -269,7 +282,8 @@ impl Writer {
     fn spooled(
         &self,
         mut batch: Vec<Waiting>,
-        (appended, refusal): (usize, Option<Refusal>),
+        appended: usize,
+        refusal: Option<Refusal>,
     ) -> Vec<Waiting> {
         let rest = batch.split_off(appended.min(batch.len()));
         if let Some(refusal) = refusal {

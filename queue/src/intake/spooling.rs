@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use sallyport_telemetry::trace::SpanSink;
@@ -75,7 +75,7 @@ impl Spooling {
         let unreplayed = spool.emptied_up_to().is_none().then(|| spool.up_to());
         spool::opened(&path, &fill);
         *self.switch.lock() = Switch::new(unreplayed);
-        let keeper = Keeper::start(spool, Owner::Me, &self.threads);
+        let keeper = self.keeper_of(spool, Owner::Me);
         drop(self.keeper.set(keeper));
         self.filled.notify_one();
         Ok(())
@@ -90,7 +90,11 @@ impl Spooling {
         let path = folder.path().to_owned();
         let spool = self.open_on(folder).await?;
         spool::adopted(&path, &spool.fill_level());
-        Ok(Some(Keeper::start(spool, Owner::Another, &self.threads)))
+        Ok(Some(self.keeper_of(spool, Owner::Another)))
+    }
+
+    fn keeper_of(&self, spool: Spool<Folder>, owner: Owner) -> Keeper {
+        Keeper::start(spool, owner, self.settings.waiting_max, &self.threads)
     }
 
     async fn open_on(&self, folder: Folder) -> io::Result<Spool<Folder>> {
@@ -159,12 +163,16 @@ impl Spooling {
         Duration::from_millis(self.settings.commit_deadline_ms)
     }
 
-    /// Puts messages on the disk, in this order, and says how many of them are there; the rest was refused. From the moment
-    /// this is called everything else goes there, too.
+    /// Puts messages on the disk, in this order and by `until`, and says how many of them are there; the rest was refused. From
+    /// the moment this is called everything else goes there, too.
     ///
     /// # Cancel safety
     /// Not cancel safe: dropped halfway, the switch would wait for ever. It runs on tasks that are never dropped.
-    pub(super) async fn append(&self, messages: &[&NewMessage]) -> (usize, Option<Refusal>) {
+    pub(super) async fn append(
+        &self,
+        messages: &[&NewMessage],
+        until: Instant,
+    ) -> (usize, Option<Refusal>) {
         let begin = |switch: &mut Switch| match switch.route() {
             Route::Direct | Route::Spool => {
                 switch.append_begins();
@@ -173,19 +181,27 @@ impl Spooling {
             Route::Wait => None,
         };
         self.when_moved(begin).await;
-        self.append_begun(messages).await
+        self.append_begun(messages, until).await
     }
 
     /// The same for an append that has begun already.
-    pub(super) async fn append_begun(&self, messages: &[&NewMessage]) -> (usize, Option<Refusal>) {
-        let (appended, up_to, refused) = self.write(messages).await;
+    pub(super) async fn append_begun(
+        &self,
+        messages: &[&NewMessage],
+        until: Instant,
+    ) -> (usize, Option<Refusal>) {
+        let (appended, up_to, refused) = self.write(messages, until).await;
         self.switch.lock().append_ended(up_to);
         self.moved.notify_waiters();
         self.filled.notify_one();
         (appended, refused)
     }
 
-    async fn write(&self, messages: &[&NewMessage]) -> (usize, Option<u64>, Option<Refusal>) {
+    async fn write(
+        &self,
+        messages: &[&NewMessage],
+        until: Instant,
+    ) -> (usize, Option<u64>, Option<Refusal>) {
         let Some(keeper) = self.keeper.get() else {
             return (0, None, Some(Refusal::Closed));
         };
@@ -200,7 +216,7 @@ impl Spooling {
         let (mut appended, mut up_to) = (0, None);
         for part in divided(records) {
             let count = part.len();
-            match keeper.append(part).await {
+            match keeper.append(part, until).await {
                 Ok(kept) => {
                     up_to = Some(kept.up_to);
                     appended += count;

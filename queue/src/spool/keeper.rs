@@ -16,8 +16,12 @@ use super::disk::Disk;
 use super::events::SpoolEvents;
 use super::{AppendError, Fill, Incident, NewRecord, Record, Spool};
 
-/// How many commands wait for the disk at most. Each carries a batch.
-const COMMANDS_MAX: usize = 64;
+mod line;
+
+use line::Line;
+
+/// How many commands besides appends wait for the disk at most.
+const OTHERS_MAX: usize = 64;
 /// How many bytes become one write at most, if they come in several appends.
 const GROUP_BYTES_MAX: usize = 4 << 20;
 /// How long a disk that has just failed is left alone. Space that returns is noticed after that.
@@ -32,6 +36,9 @@ pub(crate) enum Refusal {
     /// Its disk failed.
     #[error("the spool's disk failed: {0}")]
     Disk(String),
+    /// More wait for it than may, or it would not be done in time.
+    #[error("the spool's disk is behind")]
+    Behind,
     /// The thread has ended.
     #[error("the spool is closed")]
     Closed,
@@ -108,6 +115,7 @@ struct Append {
 pub(crate) struct Keeper {
     commands: mpsc::Sender<Command>,
     state: Arc<Mutex<SpoolState>>,
+    line: Arc<Mutex<Line>>,
 }
 
 impl Keeper {
@@ -115,9 +123,12 @@ impl Keeper {
     pub(crate) fn start<D: Disk + 'static>(
         spool: Spool<D>,
         owner: Owner,
+        waiting_max: usize,
         tasks: &TaskTracker,
     ) -> Self {
-        let (commands, waiting) = mpsc::channel(COMMANDS_MAX);
+        // Whoever was let into the line is in the channel at once, or would miss the next flush.
+        let (commands, waiting) = mpsc::channel(waiting_max.saturating_add(OTHERS_MAX));
+        let line = Arc::new(Mutex::new(Line::new(waiting_max)));
         let state = Arc::new(Mutex::new(SpoolState {
             capacity_bytes: spool.limits().bytes_max,
             ..SpoolState::default()
@@ -126,18 +137,31 @@ impl Keeper {
             events: SpoolEvents::resolve(spool.limits().bytes_max, owner),
             spool,
             state: Arc::clone(&state),
+            line: Arc::clone(&line),
             failed: None,
         };
         thread.report();
         tasks.spawn_blocking(move || thread.run(waiting));
-        Self { commands, state }
+        Self {
+            commands,
+            state,
+            line,
+        }
     }
 
-    /// Appends records durably.
+    /// Appends records durably. A disk that is behind refuses them at once, if they could not be flushed by `until`.
     ///
     /// # Cancel safety
     /// A dropped call may still append.
-    pub(crate) async fn append(&self, records: Vec<NewRecord>) -> Result<Kept, Refusal> {
+    pub(crate) async fn append(
+        &self,
+        records: Vec<NewRecord>,
+        until: Instant,
+    ) -> Result<Kept, Refusal> {
+        let count = records.len();
+        if !self.line.lock().joins(count, Instant::now(), until) {
+            return Err(Refusal::Behind);
+        }
         let (answer, answered) = oneshot::channel();
         let append = Command::Append(Append { records, answer });
         if self.commands.send(append).await.is_err() {
@@ -188,6 +212,7 @@ struct Thread<D> {
     spool: Spool<D>,
     events: SpoolEvents,
     state: Arc<Mutex<SpoolState>>,
+    line: Arc<Mutex<Line>>,
     failed: Option<(Instant, Refusal)>,
 }
 
@@ -227,11 +252,21 @@ impl<D: Disk> Thread<D> {
 
     /// One write, one flush, all receipts.
     fn append(&mut self, group: Vec<Append>) {
+        let count = group.iter().map(|append| append.records.len()).sum();
+        self.line.lock().flush_begins(Instant::now());
+        let answer = self.append_all(&group);
+        self.line.lock().flush_ended(count, Instant::now());
+        for append in group {
+            // Whoever has gone hears nothing; what was appended is replayed all the same.
+            drop(append.answer.send(answer.clone()));
+        }
+    }
+
+    fn append_all(&mut self, group: &[Append]) -> Result<Kept, Refusal> {
         if let Some((since, refusal)) = &self.failed
             && since.elapsed() < LEFT_ALONE
         {
-            let refusal = refusal.clone();
-            return answer_all(group, &Err(refusal));
+            return Err(refusal.clone());
         }
         let records: Vec<NewRecord> = group
             .iter()
@@ -252,7 +287,7 @@ impl<D: Disk> Thread<D> {
             .as_ref()
             .err()
             .map(|refusal| (Instant::now(), refusal.clone()));
-        answer_all(group, &answer);
+        answer
     }
 
     fn advance(&mut self, up_to: u64, keep: Vec<u64>) -> Option<u64> {
@@ -312,13 +347,6 @@ fn gather(first: Append, waiting: &mut mpsc::Receiver<Command>) -> (Vec<Append>,
         }
     }
     (group, None)
-}
-
-fn answer_all(group: Vec<Append>, answer: &Result<Kept, Refusal>) {
-    for append in group {
-        // Whoever has gone hears nothing; what was appended is replayed all the same.
-        drop(append.answer.send(answer.clone()));
-    }
 }
 
 #[cfg(test)]

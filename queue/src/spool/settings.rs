@@ -22,6 +22,10 @@ pub struct Settings {
     /// How long an accept waits for Postgres before it goes to the disk instead.
     #[validate(range(min = 20, max = 10_000))]
     pub commit_deadline_ms: u64,
+    /// The most messages that wait for the disk at a time. Whoever comes when so many wait is refused at once, with a time to
+    /// come back; so is whoever a slow disk would not have flushed before the accept's deadline.
+    #[validate(range(min = 1, max = 100_000))]
+    pub waiting_max: usize,
     /// The most messages that are replayed in one statement.
     #[validate(range(min = 1, max = 2_000))]
     pub replay_batch_max: usize,
@@ -34,6 +38,7 @@ impl Default for Settings {
             bytes_max: 1 << 30,
             segment_bytes: 8 << 20,
             commit_deadline_ms: 600,
+            waiting_max: 4_096,
             replay_batch_max: 256,
         }
     }
