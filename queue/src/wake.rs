@@ -9,7 +9,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use sallyport_postgres::{PoolError, Pools, Role};
@@ -28,6 +28,10 @@ const CHANNEL: &str = "sallyport_queue";
 const ORDERS_CHANNEL: &str = "sallyport_orders";
 /// How many wake-ups a slow listener may be behind before it is told to look everywhere.
 const BEHIND_MAX: usize = 64;
+/// The average pause between two words at Redis, where they cost no lock: what rings meanwhile is one word.
+const PER_WORD_AT_REDIS: Duration = Duration::from_millis(1);
+/// So many words may be said at once after a rest.
+const AT_ONCE: u32 = 8;
 /// How long the listener waits before it connects again.
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 /// The same for the listener at Redis: wake-ups are to go through it again within a second.
@@ -168,20 +172,52 @@ pub(crate) async fn notify(
     notifications_per_second_max: u64,
     stop: CancellationToken,
 ) {
-    let pause = Duration::from_secs(1)
+    let per_notification = Duration::from_secs(1)
         / u32::try_from(notifications_per_second_max.max(1)).unwrap_or(u32::MAX);
+    let mut tempo = Tempo::new(Instant::now());
     loop {
         let rung = tokio::select! {
             () = stop.cancelled() => return,
             rung = bell.wait() => rung,
         };
-        if let Err(error) = send(&bell, &stores, &rung).await {
-            events::notification_failed(error.as_ref());
-        }
+        let pause = match send(&bell, &stores, &rung).await {
+            Ok(Way::Redis) => PER_WORD_AT_REDIS,
+            Ok(Way::Database) => per_notification,
+            Err(error) => {
+                events::notification_failed(error.as_ref());
+                per_notification
+            }
+        };
+        let next = tempo.said(Instant::now(), pause);
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep_until(next.into()) => {}
         }
+    }
+}
+
+/// How the other processes were told.
+enum Way {
+    Redis,
+    Database,
+}
+
+/// When the next word may be said: so often on average, and a few at once after a rest, since one message on its way through the
+/// house rings several times. (The generic cell rate algorithm, ITU-T I.371.)
+struct Tempo {
+    /// When everything said so far would have been said at an even pace.
+    even: Instant,
+}
+
+impl Tempo {
+    fn new(now: Instant) -> Self {
+        Self { even: now }
+    }
+
+    /// Something was said, and takes `pause` of the average: when the next may be.
+    fn said(&mut self, now: Instant, pause: Duration) -> Instant {
+        self.even = self.even.max(now) + pause;
+        self.even - pause * AT_ONCE
     }
 }
 
@@ -189,14 +225,14 @@ async fn send(
     bell: &Bell,
     stores: &Stores,
     rung: &Rung,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<Way, Box<dyn std::error::Error + Send + Sync>> {
     let payload = format!("{} {}", bell.inner.process, rung.partitions.to_hex());
     let heard_there = match &stores.redis {
         Some(redis) if !rung.partitions.is_empty() => others_heard(bell, redis, &payload).await,
         Some(_) | None => false,
     };
     if heard_there && !rung.orders {
-        return Ok(());
+        return Ok(Way::Redis);
     }
     let connection = stores.pools.read().get().await?;
     let statement = connection
@@ -212,7 +248,7 @@ async fn send(
             .execute(&statement, &[&CHANNEL, &payload])
             .await?;
     }
-    Ok(())
+    Ok(Way::Database)
 }
 
 /// Says it through Redis. Whether another process heard it: one that has just lost its way to Redis listens elsewhere.
@@ -313,6 +349,24 @@ fn pass_on(bell: &Bell, payload: &str) {
 mod tests {
     use super::*;
     use crate::partition::Partition;
+
+    #[test]
+    fn a_few_words_are_said_at_once_and_many_at_the_average() {
+        let (start, pause) = (Instant::now(), Duration::from_millis(10));
+        let mut tempo = Tempo::new(start);
+        let mut now = start;
+
+        for _ in 0..AT_ONCE {
+            assert!(tempo.said(now, pause) <= now);
+        }
+        for _ in 0..100 {
+            now = now.max(tempo.said(now, pause));
+        }
+        assert_eq!(now - start, pause * 100);
+        now += pause * 1_000;
+
+        assert!(tempo.said(now, pause) <= now, "after a rest");
+    }
 
     #[tokio::test]
     async fn what_rang_several_times_is_heard_once_with_every_partition() {
