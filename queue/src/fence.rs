@@ -1,7 +1,7 @@
 //! The statement that ends attempts (law L6), put together from named pieces.
 //!
 //! Fence, end and consequences are one statement: it takes effect wholly, for exactly those settlements whose worker
-//! still owns the partition and whose message is still there, and for each of the others not at all. The lock on the
+//! still owns the partition and whose message is still there, and for each of the others not at all. The lock on each
 //! lease keeps the ownership where it is until the commit.
 //!
 //! A settlement may reach the database twice, the second time long after its sender gave up on it. By then its message may
@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
-use crate::batch::{GIVEN, PARAMETERS, PUT};
+use crate::batch::{GIVEN, PARAMETERS, PUT, unnested};
 use crate::message::ErrorNote;
 use crate::settlement::{HoldChange, Settlement, Verdict};
 
@@ -22,45 +22,43 @@ const ERROR_TEXT_BYTES_MAX: usize = 2_048;
 /// How much of an error's kind.
 const ERROR_KIND_BYTES_MAX: usize = 64;
 
-/// The attempts' ends as arrays, and those of them whose worker may still settle.
-fn fenced(first: usize) -> String {
-    let types = [
-        "int8[]",
-        "int2[]",
-        "int2[]",
-        "int8[]",
-        "int8[]",
-        "int2[]",
-        "text[]",
-        "bool[]",
-        "float8[]",
-        "text[]",
-        "text[]",
-        "timestamptz[]",
-        "int2[]",
-        "float8[]",
-        "text[]",
-    ];
-    let arrays: Vec<String> = types
-        .iter()
-        .enumerate()
-        .map(|(place, kind)| format!("${}::{kind}", first + place))
-        .collect();
+/// What an end needs, with the types of its arrays.
+const PLAIN: [(&str, &str); 10] = [
+    ("id", "int8"),
+    ("partition", "int2"),
+    ("priority", "int2"),
+    ("token", "int8"),
+    ("claim", "int8"),
+    ("attempt", "int2"),
+    ("verdict", "text"),
+    ("error_kind", "text"),
+    ("error_text", "text"),
+    ("started_at", "timestamptz"),
+];
+
+/// What other settlements need besides.
+const MORE: [(&str, &str); 5] = [
+    ("final", "bool"),
+    ("after", "float8"),
+    ("hold", "int2"),
+    ("hold_for", "float8"),
+    ("key", "text"),
+];
+
+/// The rows of those attempts whose worker may still settle. Each lease is locked once, in the order of the partitions.
+fn fenced(owner: usize) -> String {
     format!(
-        "settled AS MATERIALIZED (
-             SELECT * FROM unnest({arrays}) WITH ORDINALITY
-             AS s (id, partition, priority, token, claim, attempt, verdict, final, after, error_kind, error_text,
-                   started_at, hold, hold_for, key, place)
-         ),
-         fenced AS MATERIALIZED (
-             SELECT s.* FROM settled s
+        "mine AS MATERIALIZED (
+             SELECT given.partition, given.token
+             FROM (SELECT DISTINCT partition, token FROM settled ORDER BY partition, token) AS given
              CROSS JOIN LATERAL (
-                 SELECT FROM leases l WHERE l.partition = s.partition AND l.token = s.token AND l.owner = ${owner}
+                 SELECT FROM leases l WHERE l.partition = given.partition AND l.token = given.token AND l.owner = ${owner}
                  FOR SHARE
              ) AS still_mine
-         )",
-        arrays = arrays.join(", "),
-        owner = first + types.len(),
+         ),
+         fenced AS MATERIALIZED (
+             SELECT s.* FROM settled s WHERE (s.partition, s.token) IN (SELECT partition, token FROM mine)
+         )"
     )
 }
 
@@ -124,30 +122,31 @@ incoming AS MATERIALIZED (
     SELECT nextval('message_order') AS id, g.* FROM given g WHERE g.parent IN (SELECT place FROM through)
 )";
 
-/// Ends messages, and nothing else: what most of all settlements need.
+/// Ends messages, and nothing else: what most of all settlements need. Its parameters are the first of [`Ends`].
 pub(crate) static END: LazyLock<String> = LazyLock::new(|| {
-    let owner = format!("${ENDS_PARAMETERS}");
+    let owner = PLAIN.len() + 1;
     format!(
-        "WITH {}, {} SELECT place FROM gone",
-        fenced(1),
-        ENDED.replace("OWNER", &owner)
+        "WITH settled AS MATERIALIZED (SELECT {}, true AS final), {}, {} SELECT place FROM gone",
+        unnested(&PLAIN, 1),
+        fenced(owner),
+        ENDED.replace("OWNER", &format!("${owner}"))
     )
 });
 
 /// Ends attempts in every way, with all consequences: dead letters, retries, holds, outgoing messages.
 pub(crate) static SETTLE: LazyLock<String> = LazyLock::new(|| {
     let first = PARAMETERS + 1;
-    let owner = format!("${}", first + ENDS_PARAMETERS - 1);
+    let owner = first + PLAIN.len() + MORE.len();
+    let name = format!("${owner}");
     format!(
-        "WITH {GIVEN}, {}, {}, {}, {PUT} SELECT place FROM through",
-        fenced(first),
-        ENDED.replace("OWNER", &owner),
-        CONSEQUENCES.replace("OWNER", &owner),
+        "WITH {given}, settled AS MATERIALIZED (SELECT {settled}), {fenced}, {ended}, {consequences}, {PUT} SELECT place FROM through",
+        given = *GIVEN,
+        settled = unnested(&[&PLAIN[..], &MORE[..]].concat(), first),
+        fenced = fenced(owner),
+        ended = ENDED.replace("OWNER", &name),
+        consequences = CONSEQUENCES.replace("OWNER", &name),
     )
 });
-
-/// How many parameters [`Ends`] has.
-const ENDS_PARAMETERS: usize = 16;
 
 /// The ends of attempts as arrays, one per column.
 #[derive(Debug)]
@@ -220,8 +219,8 @@ impl<'s> Ends<'s> {
         self.keys.push(message.key.as_str());
     }
 
-    /// The parameters, in the order in which the statements count them.
-    pub(crate) fn parameters(&self) -> [&(dyn ToSql + Sync); ENDS_PARAMETERS] {
+    /// The parameters of [`END`].
+    pub(crate) fn plain(&self) -> [&(dyn ToSql + Sync); PLAIN.len() + 1] {
         [
             &self.ids,
             &self.partitions,
@@ -230,16 +229,27 @@ impl<'s> Ends<'s> {
             &self.claims,
             &self.attempts,
             &self.verdicts,
-            &self.finals,
-            &self.afters,
             &self.error_kinds,
             &self.error_texts,
             &self.started,
+            &self.owner,
+        ]
+    }
+
+    /// The parameters of [`SETTLE`] behind those of the batch.
+    pub(crate) fn whole(&self) -> Vec<&(dyn ToSql + Sync)> {
+        let mut all = self.plain().to_vec();
+        let owner = all.pop();
+        let more: [&(dyn ToSql + Sync); MORE.len()] = [
+            &self.finals,
+            &self.afters,
             &self.holds,
             &self.holds_for,
             &self.keys,
-            &self.owner,
-        ]
+        ];
+        all.extend(more);
+        all.extend(owner);
+        all
     }
 }
 

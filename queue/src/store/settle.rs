@@ -161,10 +161,10 @@ pub(super) async fn settle_on(
         .collect();
     let ends = Ends::of(&ordered, worker);
     let rows = if ordered.iter().all(|settlement| is_plain(settlement)) {
-        run(client, &fence::END, &ends.parameters()).await?
+        run(client, &fence::END, &ends.plain()).await?
     } else {
         let outgoing = outgoing(&ordered)?;
-        let parameters = [&outgoing.parameters()[..], &ends.parameters()[..]].concat();
+        let parameters = [&outgoing.parameters()[..], &ends.whole()].concat();
         run(client, &fence::SETTLE, &parameters).await?
     };
     Ok(rows
