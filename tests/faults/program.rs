@@ -1,5 +1,6 @@
 //! One process of the house that may be killed, stopped and started again, as its supervisor does it.
 
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ pub(crate) struct Program {
     pub(crate) environment: Vec<(String, String)>,
     /// Who stands between us and the process.
     pub(crate) above: Above,
+    /// Another version of the program than the one that is tested.
+    pub(crate) binary: Option<PathBuf>,
 }
 
 /// Who starts a process and gets our signals.
@@ -49,13 +52,17 @@ impl Program {
             child: None,
             environment: Vec::new(),
             above: Above::Nobody,
+            binary: None,
         }
     }
 
     /// Starts it, with these fail points armed.
     pub(crate) fn start(&mut self, outfit: &Outfit, points: &str) {
         let mut command = match self.above {
-            Above::Nobody => outfit.command(&[self.role]),
+            Above::Nobody => match &self.binary {
+                Some(binary) => outfit.command_of(binary, &[self.role]),
+                None => outfit.command(&[self.role]),
+            },
             Above::Supervisor => outfit.command(&["supervise", self.role]),
             Above::Shell => in_a_shell(&outfit.command(&[self.role])),
         };

@@ -3,7 +3,7 @@
 //! Shared by the stories and by the fault rows, each of which builds its own language on it. It waits for nothing and judges nothing.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -64,7 +64,12 @@ impl Outfit {
 
     /// A subcommand of the binary with this house's settings and nothing else of the environment.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sallyport"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_sallyport")), arguments)
+    }
+
+    /// The same of another version of the binary.
+    pub(crate) fn command_of(&self, binary: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary);
         command.arg("--data").arg(self.home.path()).args(arguments);
         command.env_clear().envs(self.variables.iter().cloned());
         #[expect(

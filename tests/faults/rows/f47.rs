@@ -1,4 +1,5 @@
-//! F47: Postgres, the provider, the edge and the workers start in every order. The house becomes ready in each, and nobody loops.
+//! F47: Postgres, the provider, the edge and the workers start in every order. The house becomes ready in each, and nobody loops. Then
+//! a worker of an earlier version shares the queue with one of this version, and works alone for a while.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,9 @@ use crate::site::Site;
 
 pub(crate) const ROW: Row = Row {
     id: "F47",
-    fault: "Postgres, provider, edge and workers started in each of the 24 orders, from nothing",
-    allowed: "lost 0; duplicates only with their record; ready in 30 s; no process ends by itself",
+    fault: "Postgres, provider, edge and workers started in each of the 24 orders, from nothing; then a worker of the version before \
+            the newest migration beside one of this version",
+    allowed: "lost 0; duplicates only with their record; ready in 30 s; no process ends by itself; both versions work",
     duplicates: Duplicates::Ambiguous,
     run,
 };
@@ -29,6 +31,12 @@ const RESTART_AFTER: Duration = Duration::from_secs(1);
 const SHORT_ORDERS: usize = 4;
 /// Updates in a second: what counts here is the start.
 const RATE: u32 = 20;
+/// Where the program of an earlier version is; `make faults` builds it.
+const EARLIER: &str = "SALLYPORT_FAULTS_EARLIER";
+/// How long both versions work side by side, and then the earlier one alone.
+const SIDE_BY_SIDE: Duration = Duration::from_secs(15);
+/// How many messages the earlier version must have ended at least.
+const ENDED_MIN: f64 = 50.0;
 
 /// What is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +75,7 @@ async fn try_orders(stage: &mut Stage) -> Outcome {
         }
         tokio::time::sleep(GAP).await;
     }
+    let ended_by_the_earlier = run_beside_an_earlier_version(&mut site).await;
 
     let mut outcome = Outcome::of(site.evidence(load).await);
     outcome.fact(format!("{} orders", orders.len()));
@@ -80,8 +89,36 @@ async fn try_orders(stage: &mut Stage) -> Outcome {
         format!("processes that ended by themselves: {ended}"),
         ended == 0,
     );
-    outcome.lacks("version skew: there is no earlier version to run beside this one");
+    match ended_by_the_earlier {
+        Some(messages) => outcome.check(
+            format!("the earlier version ended {messages} messages"),
+            messages >= ENDED_MIN,
+        ),
+        None => outcome.lacks("version skew: there is no earlier version to run beside this one"),
+    }
     outcome
+}
+
+/// How many messages a worker of an earlier version ended, beside one of this version and then alone.
+async fn run_beside_an_earlier_version(site: &mut Site) -> Option<f64> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test is told by its environment"
+    )]
+    let earlier = std::env::var_os(EARLIER)?;
+    site.workers[1].kill();
+    site.workers[1].binary = Some(earlier.into());
+    site.start_worker(1, "");
+    site.wait_for_worker(1).await;
+    tokio::time::sleep(SIDE_BY_SIDE).await;
+    site.workers[0].kill();
+    tokio::time::sleep(SIDE_BY_SIDE).await;
+    let ended = site.workers[1]
+        .metric(&site.client, "sallyport_messages_completed_total")
+        .await;
+    site.start_worker(0, "");
+    site.wait_for_worker(0).await;
+    Some(ended.unwrap_or(0.0))
 }
 
 /// Everything is gone, as after a power cut.
