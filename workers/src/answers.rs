@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sallyport_postgres::Pool;
+use sallyport_postgres::{Cached, Pool};
 use tokio::sync::Notify;
 
 use crate::delivery::StoreError;
@@ -57,7 +57,7 @@ impl Answers {
     ) -> Result<Vec<i32>, StoreError> {
         let connection = self.pool.get().await?;
         let row = connection
-            .query_opt(
+            .query_opt_cached(
                 "select messages from answers where bot = $1 and chat = $2 and app = $3 and slot = $4",
                 &[&bot, &chat.to_string(), &name.app, &name.slot],
             )
@@ -86,7 +86,7 @@ impl Answers {
         let stored: Vec<i64> = messages.iter().copied().map(i64::from).collect();
         let connection = self.pool.get().await?;
         connection
-            .execute(
+            .execute_cached(
                 "insert into answers (bot, chat, app, slot, messages) values ($1, $2, $3, $4, $5)
                  on conflict (bot, chat, app, slot) do update
                     set messages = excluded.messages, touched_at = now()",

@@ -6,7 +6,7 @@
 
 use rand::distr::{Alphanumeric, SampleString};
 use sallyport_kit::StoredButton;
-use sallyport_postgres::{Connection, Pool};
+use sallyport_postgres::{Cached, Connection, Pool};
 use sallyport_sources::telegram::STOP_BUTTON;
 
 use crate::delivery::StoreError;
@@ -79,7 +79,7 @@ pub async fn look_up(
     }
     let connection: Connection = pool.get().await?;
     let row = connection
-        .query_opt(
+        .query_opt_cached(
             "select meaning from buttons where id = $1 and bot = $2",
             &[&id, &bot],
         )

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use sallyport_kit::{Chat, ChatKind, Person, PersonId, PersonKind, Role};
-use sallyport_postgres::{Pool, PoolError};
+use sallyport_postgres::{Cached, Pool, PoolError};
 use thiserror::Error;
 
 use crate::bots::Bot;
@@ -73,7 +73,7 @@ impl Persons {
         }
         let connection = self.pool.get().await?;
         let known = connection
-            .query_one(
+            .query_one_cached(
                 MEET,
                 &[
                     &PROVIDER,

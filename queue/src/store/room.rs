@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sallyport_postgres::GenericClient;
+use sallyport_postgres::{Cached, GenericClient};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Store;
@@ -96,7 +96,7 @@ impl Store {
         let pool = self.pools.settle().map_err(StoreError::pool("call"))?;
         let connection = pool.get().await.map_err(StoreError::pool("call"))?;
         let found = connection
-            .query(
+            .query_cached(
                 "SELECT DISTINCT ON (room) room, at_once FROM waiting
                  WHERE partition = ANY ($1) AND at_once IS NOT NULL ORDER BY room, message_id LIMIT 1000",
                 &[&numbers],
@@ -129,7 +129,7 @@ impl Store {
             .await
             .map_err(StoreError::pool("take over rooms"))?;
         let freed = connection
-            .query(
+            .query_cached(
                 "WITH mine AS (SELECT * FROM unnest($1::int2[], $2::int8[]) AS m (partition, token)),
                  freed AS (
                      DELETE FROM slots s USING mine m WHERE s.partition = m.partition AND s.token < m.token
@@ -141,7 +141,7 @@ impl Store {
             .await
             .map_err(failed())?;
         let waiting = connection
-            .query(
+            .query_cached(
                 "SELECT message_id, room FROM waiting WHERE partition = ANY ($1)",
                 &[&numbers],
             )
@@ -268,7 +268,7 @@ impl Store {
             }
         }
         let found = client
-            .query(
+            .query_cached(
                 include_str!("room/take_places.sql"),
                 &[
                     &columns.ids,
@@ -340,7 +340,7 @@ async fn lock(
         .collect();
     let numbers: Vec<i64> = numbers.into_iter().collect();
     client
-        .query(
+        .query_cached(
             "SELECT pg_advisory_xact_lock(number) FROM unnest($1::int8[]) AS given (number)",
             &[&numbers],
         )
@@ -360,14 +360,14 @@ async fn read(
     let left: Vec<i64> = left.iter().map(|id| id.0).collect();
     if !left.is_empty() {
         client
-            .execute("DELETE FROM slots WHERE message_id = ANY ($1)", &[&left])
+            .execute_cached("DELETE FROM slots WHERE message_id = ANY ($1)", &[&left])
             .await
             .map_err(failed())?;
     }
     let ids: Vec<i64> = asking.iter().map(|request| request.message.id.0).collect();
     let names: Vec<&str> = bounds.keys().copied().collect();
     let groups = client
-        .query(include_str!("room/groups.sql"), &[&names, &ids])
+        .query_cached(include_str!("room/groups.sql"), &[&names, &ids])
         .await
         .map_err(failed())?;
     let mut moment = Moment {
@@ -430,7 +430,7 @@ async fn write_rates(
         return Ok(());
     }
     client
-        .execute(
+        .execute_cached(
             "INSERT INTO rates (room, tokens, at)
              SELECT room, tokens, $3 FROM unnest($1::text[], $2::float8[]) AS given (room, tokens)
              ON CONFLICT (room) DO UPDATE SET tokens = excluded.tokens, at = excluded.at",
@@ -452,7 +452,7 @@ async fn call(
     let names: Vec<&str> = called.iter().map(|(name, _)| *name).collect();
     let ids: Vec<i64> = called.iter().map(|(_, id)| id.0).collect();
     let found = client
-        .query(include_str!("room/call.sql"), &[&names, &ids])
+        .query_cached(include_str!("room/call.sql"), &[&names, &ids])
         .await
         .map_err(StoreError::postgres("call the next"))?;
     found

@@ -12,8 +12,10 @@ use crate::unique;
 /// How long such a transaction may take.
 const TRANSACTION_MAX: Duration = Duration::from_secs(5);
 
-/// Inside the app's transaction the fence must not read the queue from end to end, whatever the planner remembers.
-const WALK_INDEXES: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+/// Inside the app's transaction the fence must not read the queue from end to end, whatever the planner remembers; and it is
+/// planned once per connection, because a plan of its own costs Postgres more than all the rest of such a transaction.
+const PLAN_ONCE: &str = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; \
+    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 
 impl Store {
     /// Applies `effects` and makes the end durable, both or neither.
@@ -81,7 +83,7 @@ impl Store {
             .map_err(failed("settle with effects"))?;
         effects(&transaction).await.map_err(SettleError::Effects)?;
         transaction
-            .batch_execute(WALK_INDEXES)
+            .batch_execute(PLAN_ONCE)
             .await
             .map_err(failed("settle with effects"))?;
         let through = settle::settle_on(

@@ -4,6 +4,7 @@
 //! deadlines and `synchronous_commit=on`, and every pool a bound on waiting (design §4, law L15). It knows no table but
 //! those it needs for migrating; what the rows mean is for the rooms above.
 
+mod cached;
 mod error;
 mod events;
 mod fault;
@@ -24,4 +25,5 @@ pub use session::{PoolName, ProcessRole, Role};
 pub use settings::{DatabaseUrl, Settings};
 
 /// What rooms need of the driver, so that they name one version of it.
+pub use cached::Cached;
 pub use deadpool_postgres::GenericClient;

@@ -1,6 +1,6 @@
 //! What delivery remembers in the database: parts that are out, sends of which nobody knows, chats that are closed.
 
-use sallyport_postgres::Pool;
+use sallyport_postgres::{Cached, Pool};
 use sallyport_queue::{Effects, MessageId};
 
 use super::screen::StoreError;
@@ -22,7 +22,7 @@ impl SentParts {
     pub(super) async fn of(&self, send: MessageId) -> Result<Vec<i32>, StoreError> {
         let connection = self.pool.get().await?;
         let rows = connection
-            .query(
+            .query_cached(
                 "select message from sent_parts where send = $1 order by part",
                 &[&send.0],
             )
@@ -45,7 +45,7 @@ impl SentParts {
         let part = i16::try_from(part).unwrap_or(i16::MAX);
         let connection = self.pool.get().await?;
         connection
-            .execute(
+            .execute_cached(
                 "insert into sent_parts (send, part, message) values ($1, $2, $3)
                  on conflict (send, part) do update set message = excluded.message, sent_at = now()",
                 &[&send.0, &part, &i64::from(message)],
@@ -64,7 +64,7 @@ impl SentParts {
         let attempt = i16::try_from(attempt).unwrap_or(i16::MAX);
         let connection = self.pool.get().await?;
         connection
-            .execute(
+            .execute_cached(
                 "insert into ambiguous (message_id, attempt, reason) values ($1, $2, $3)",
                 &[&send.0, &attempt, &reason],
             )

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use sallyport_postgres::GenericClient;
+use sallyport_postgres::{Cached, GenericClient};
 
 use super::{Store, pause_of};
 use crate::error::StoreError;
@@ -55,7 +55,7 @@ impl Store {
             return Ok(HashSet::new());
         }
         let found = client
-            .query(
+            .query_cached(
                 include_str!("aside.sql"),
                 &[
                     &columns.ids,

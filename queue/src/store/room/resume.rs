@@ -1,5 +1,7 @@
 //! Letting messages of a resumed kind go on.
 
+use sallyport_postgres::Cached;
+
 use super::{Store, pause_of};
 use crate::error::StoreError;
 use crate::message::MessageId;
@@ -24,7 +26,7 @@ impl Store {
         let pool = self.pools.settle().map_err(StoreError::pool("resume"))?;
         let connection = pool.get().await.map_err(StoreError::pool("resume"))?;
         let found = connection
-            .query(
+            .query_cached(
                 include_str!("resume.sql"),
                 &[&pause_of(kind), &numbers, &AT_ONCE_MAX],
             )
