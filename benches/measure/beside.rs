@@ -12,7 +12,7 @@ use sallyport_telemetry::trace::SpanContext;
 use tokio_postgres::Client;
 
 use crate::backlog::{self, KIND, Options};
-use crate::worker::{COUNTED, PERSON, Worker, resident_most_mb};
+use crate::worker::{COUNTED, PERSON, Ready, resident_most_mb};
 
 /// A person's messages in each case, and the time between two.
 const PERSONS: usize = 20;
@@ -121,7 +121,7 @@ async fn measure(shape: Shape, waiting: usize, counted: usize) -> Result<(f64, V
     backlog::settle_down(&owner).await?;
 
     let start = Instant::now();
-    let mut worker = Worker::start(&database, KIND).await?;
+    let mut worker = Ready::open(&database, KIND).await?.start();
     let mut waits = Vec::with_capacity(PERSONS);
     for number in 0..PERSONS {
         tokio::time::sleep(PERSON_EVERY).await;

@@ -56,8 +56,17 @@ pub(crate) struct Worker {
     pub(crate) queue: Queue,
 }
 
-impl Worker {
-    pub(crate) async fn start(database: &TestDatabase, kind: &str) -> Result<Self> {
+/// A worker that is connected and has joined, and takes nothing yet.
+pub(crate) struct Ready {
+    nothing: Arc<Nothing>,
+    began: mpsc::Receiver<Instant>,
+    queue: Queue,
+    membership: Membership,
+    handlers: Handlers,
+}
+
+impl Ready {
+    pub(crate) async fn open(database: &TestDatabase, kind: &str) -> Result<Self> {
         let pools = database.pools();
         let queue = Queue::open(pools.clone(), Settings::default()).await?;
         let (tell, began) = mpsc::channel(PERSONS_MAX);
@@ -70,26 +79,38 @@ impl Worker {
         handlers.add(kind, Arc::clone(&nothing) as Arc<dyn Handler>)?;
         let lease = membership::Settings::default();
         let membership = Membership::join(&pools, &lease, WorkerId::new("bench")).await?;
+        Ok(Self {
+            nothing,
+            began,
+            queue,
+            membership,
+            handlers,
+        })
+    }
+
+    pub(crate) fn start(self) -> Worker {
         let keep = KeepPolicy {
             ratio: 0.0,
             ..KeepPolicy::default()
         };
         let pool = Pool::start(
-            &queue,
-            Arc::new(membership),
-            &handlers,
+            &self.queue,
+            Arc::new(self.membership),
+            &self.handlers,
             &PoolSettings::default(),
             Arc::new(Sinks::default()),
             keep,
         );
-        Ok(Self {
-            nothing,
-            began,
+        Worker {
+            nothing: self.nothing,
+            began: self.began,
             pool,
-            queue,
-        })
+            queue: self.queue,
+        }
     }
+}
 
+impl Worker {
     /// Waits until so many of those that count were handled.
     pub(crate) async fn wait_for(&self, counted: usize) {
         while self.nothing.counted.load(Ordering::Relaxed) < counted {

@@ -6,7 +6,7 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 
 use crate::checker::Moment;
-use crate::load::Load;
+use crate::load::{Base, Load};
 use crate::row::{Duplicates, LEASE_SETTING, Outcome, Row, Stage, spell};
 use crate::site::Site;
 use crate::updates;
@@ -22,6 +22,8 @@ pub(crate) const ROW: Row = Row {
 
 /// What a neighbour's wait may grow by, whatever a tenth of it is: the stand-in's log counts milliseconds, on shared cores.
 const NOISE: Duration = Duration::from_millis(15);
+/// Updates in a second. A loop takes a whole processor, and the neighbours of a small machine must fit on the other one.
+const RATE: u32 = 100;
 /// Attempts that a message has.
 const ATTEMPTS: i64 = 5;
 /// How many messages panic.
@@ -39,7 +41,10 @@ fn run(stage: &mut Stage) -> LocalBoxFuture<'_, Outcome> {
 async fn poison(stage: &mut Stage) -> Outcome {
     let mut site = stage.build_with(&[LEASE_SETTING]).await;
     stage.start(&mut site, "poison=return").await;
-    let load = site.load(stage.base);
+    let load = site.load(Base {
+        rate: stage.base.rate.min(RATE),
+        ..stage.base
+    });
     // The first second warms up.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let calm = load.now();
