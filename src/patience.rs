@@ -103,6 +103,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_only_slow_is_waited_for() {
+        let tries = AtomicUsize::new(0);
+        let patience = Patience::until(CancellationToken::new());
+
+        let done = patience
+            .insist(async || {
+                if tries.fetch_add(1, Ordering::Relaxed) == 3 {
+                    return Ok(());
+                }
+                let late = tokio::time::timeout(Duration::ZERO, std::future::pending::<()>());
+                Err(anyhow::Error::from(late.await.unwrap_err()).context("the first heartbeat"))
+            })
+            .await;
+
+        assert!(done.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_stop_ends_the_wait() {
         let stop = CancellationToken::new();
         let patience = Patience::until(stop.clone());

@@ -151,6 +151,14 @@ impl Load {
     }
 }
 
+impl Drop for Load {
+    /// A row that panics must not leave its load behind for the next.
+    fn drop(&mut self) {
+        self.enough.cancel();
+        self.give_up.cancel();
+    }
+}
+
 /// Starts each request when it is due, whatever became of those before it.
 async fn pace(sender: Arc<Sender>, base: Base, tasks: TaskTracker, enough: CancellationToken) {
     let started = Instant::now();

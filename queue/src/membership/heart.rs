@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use sallyport_postgres::{PoolError, Pools, Role};
 use sallyport_telemetry::Chain;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::error::Elapsed;
 use tokio_postgres::{Client, Notification};
 use tokio_util::task::TaskTracker;
 
@@ -36,8 +37,14 @@ pub enum BeatError {
     #[error("the heartbeat was refused or lost")]
     Statement(#[from] tokio_postgres::Error),
     /// The database did not answer in time.
-    #[error("the heartbeat got no answer within {0:?}")]
-    Late(Duration),
+    #[error("the heartbeat got no answer within {limit:?}")]
+    Late {
+        /// How long it waited.
+        limit: Duration,
+        /// The clock's word for it; a start tells by it that waiting may help.
+        #[source]
+        elapsed: Elapsed,
+    },
     /// The thread got no runtime.
     #[error("no runtime for the heartbeat's thread")]
     Runtime(#[source] std::io::Error),
@@ -145,9 +152,9 @@ impl Heart {
 
     /// One round, with a deadline of a third of a lease; after a failure the connection is made anew.
     async fn round(&mut self) -> Result<(), BeatError> {
-        let deadline = self.shared.lease / 3;
-        let outcome = tokio::time::timeout(deadline, self.beat_look_take()).await;
-        let outcome = outcome.unwrap_or(Err(BeatError::Late(deadline)));
+        let limit = self.shared.lease / 3;
+        let outcome = tokio::time::timeout(limit, self.beat_look_take()).await;
+        let outcome = outcome.unwrap_or_else(|elapsed| Err(BeatError::Late { limit, elapsed }));
         if outcome.is_err() {
             self.client = None;
         }

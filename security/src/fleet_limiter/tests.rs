@@ -111,12 +111,63 @@ async fn every_question_is_answered_and_shares_hold_while_redis_dies() {
     const BURST: usize = 30;
     const WINDOW: Duration = Duration::from_secs(1);
     let mut server = OwnServer::start();
-    let health = Health::new(Identity::new("0", "0", "test"));
     let (tasks, stop, is_dead) = (
         TaskTracker::new(),
         CancellationToken::new(),
         Arc::new(AtomicBool::new(false)),
     );
+
+    let asking = three_that_know_each_other(&server, &tasks, &stop)
+        .await
+        .map(|redis| {
+            let limiter = limiter(policy(30, WINDOW, WhenAway::Share), Some(redis));
+            let (stop, is_dead) = (stop.clone(), Arc::clone(&is_dead));
+            tasks.spawn(async move {
+                let mut granted_while_dead: Vec<Instant> = Vec::new();
+                while !stop.is_cancelled() {
+                    let ruling = limiter.take("bot", Instant::now()).await;
+                    if ruling.decision.allowed && is_dead.load(Ordering::SeqCst) {
+                        granted_while_dead.push(Instant::now());
+                    }
+                    tokio::task::yield_now().await;
+                }
+                granted_while_dead
+            })
+        });
+    server.kill();
+    is_dead.store(true, Ordering::SeqCst);
+    // It stays dead for so long, while everybody asks on.
+    drop(tokio::time::timeout(WINDOW * 4, std::future::pending::<()>()).await);
+    is_dead.store(false, Ordering::SeqCst);
+    server.restart();
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+
+    for asker in asking {
+        let granted = asker.await.unwrap();
+        // A window that begins with a full bucket sees a burst and a refill: twice a third of the limit.
+        assert!(
+            most_within(WINDOW, &granted) <= 2 * BURST / 3 + 1,
+            "{}",
+            granted.len()
+        );
+        // Refilled by a third of the limit per second, for four seconds.
+        assert!(
+            (BURST..=5 * BURST / 3 + 1).contains(&granted.len()),
+            "{}",
+            granted.len()
+        );
+    }
+}
+
+/// Three processes, each of which has seen the other two.
+async fn three_that_know_each_other(
+    server: &OwnServer,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> [Redis; 3] {
+    let health = Health::new(Identity::new("0", "0", "test"));
     let processes = ["one", "two", "three"].map(|instance| {
         let redis = open(&server.settings());
         let kin = Kin {
@@ -130,51 +181,16 @@ async fn every_question_is_answered_and_shares_hold_while_redis_dies() {
     while processes.iter().any(|redis| redis.instances() < 3) {
         tokio::task::yield_now().await;
     }
+    processes
+}
 
-    let asking = processes.map(|redis| {
-        let limiter = limiter(policy(30, WINDOW, WhenAway::Share), Some(redis));
-        let (stop, is_dead) = (stop.clone(), Arc::clone(&is_dead));
-        tasks.spawn(async move {
-            let mut granted_while_dead: Vec<Instant> = Vec::new();
-            while !stop.is_cancelled() {
-                let ruling = limiter.take("bot", Instant::now()).await;
-                if ruling.decision.allowed && is_dead.load(Ordering::SeqCst) {
-                    granted_while_dead.push(Instant::now());
-                }
-                tokio::task::yield_now().await;
-            }
-            granted_while_dead
-        })
+/// The most moments that lie in one window of this length.
+fn most_within(window: Duration, moments: &[Instant]) -> usize {
+    let most = moments.iter().enumerate().map(|(at, first)| {
+        moments[at..]
+            .iter()
+            .take_while(|moment| **moment - *first < window)
+            .count()
     });
-    server.kill();
-    is_dead.store(true, Ordering::SeqCst);
-    // It stays dead for so long, while everybody asks on.
-    drop(tokio::time::timeout(WINDOW * 4, std::future::pending::<()>()).await);
-    is_dead.store(false, Ordering::SeqCst);
-    server.restart();
-    stop.cancel();
-    tasks.close();
-    tasks.wait().await;
-
-    for asker in asking {
-        let granted = asker.await.unwrap();
-        let most = granted.iter().enumerate().map(|(at, first)| {
-            granted[at..]
-                .iter()
-                .take_while(|moment| **moment - *first < WINDOW)
-                .count()
-        });
-        // A window that begins with a full bucket sees a burst and a refill: twice a third of the limit.
-        assert!(
-            most.max().unwrap_or(0) <= 2 * BURST / 3 + 1,
-            "{}",
-            granted.len()
-        );
-        // Refilled by a third of the limit per second, for four seconds.
-        assert!(
-            (BURST..=5 * BURST / 3 + 1).contains(&granted.len()),
-            "{}",
-            granted.len()
-        );
-    }
+    most.max().unwrap_or(0)
 }

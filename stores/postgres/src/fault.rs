@@ -1,5 +1,6 @@
 //! What kind of trouble an error of the driver is, so that callers decide by a word and not by a text.
 
+use tokio::time::error::Elapsed;
 use tokio_postgres::error::SqlState;
 
 use crate::error::PoolError;
@@ -74,13 +75,16 @@ pub fn classify(error: &tokio_postgres::Error) -> Fault {
     }
 }
 
-/// Whether what lies at the ground of `error` may pass by waiting: a server that is away, starting, or busy. A server that refuses this
+/// Whether what lies at the ground of `error` may pass by waiting: a server that is away, starting, busy, or slow. A server that refuses this
 /// login or has no such database does not come round, and neither does an address that cannot be read.
 #[must_use]
 pub fn may_pass(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut is_about_connecting = false;
     let mut cause = Some(error);
     while let Some(this) = cause {
+        if this.is::<Elapsed>() {
+            return true;
+        }
         if let Some(error) = this.downcast_ref::<PoolError>() {
             is_about_connecting =
                 matches!(error, PoolError::Busy { .. } | PoolError::Connect { .. });

@@ -14,8 +14,8 @@ use crate::site::Site;
 
 pub(crate) const ROW: Row = Row {
     id: "F47",
-    fault: "Postgres, provider, edge and workers started in each of the 24 orders, from nothing; then a worker of the version before \
-            the newest migration beside one of this version",
+    fault: "Postgres, provider, edge and workers started in each of the 24 orders, from nothing; then a worker of an earlier version, \
+            with fewer migrations, beside one of this version",
     allowed: "lost 0; duplicates only with their record; ready in 30 s; no process ends by itself; both versions work",
     duplicates: Duplicates::Ambiguous,
     run,
