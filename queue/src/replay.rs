@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use sallyport_postgres::{GenericClient, Pools};
+use sallyport_postgres::{Cached, GenericClient, Pools};
 use tokio_postgres::Row;
 use tokio_util::sync::CancellationToken;
 
@@ -367,7 +367,7 @@ impl Replays {
         let mut connection = pool.get().await.map_err(StoreError::pool("replay"))?;
         let transaction = connection.transaction().await.map_err(failed())?;
         let row = transaction
-            .query_opt(include_str!("replay/take.sql"), &[])
+            .query_opt_cached(include_str!("replay/take.sql"), &[])
             .await
             .map_err(failed())?;
         let Some(row) = row else { return Ok(false) };

@@ -134,7 +134,11 @@ async fn run(order: Order) -> ExitCode {
     };
     let mut lines = Vec::new();
     for id in &order.rows {
-        lines.push(run_row(&mut stage, id, &order).await);
+        let line = run_row(&mut stage, id, &order).await;
+        if order.writes {
+            report::write(&line);
+        }
+        lines.push(line);
     }
     let mut failed = lines.iter().any(|line| line.fails(order.is_test));
     if order.is_test {
@@ -143,9 +147,6 @@ async fn run(order: Order) -> ExitCode {
         }
     }
     report::sum_up(&lines, order.is_test);
-    if order.writes {
-        report::write(&lines);
-    }
     if failed {
         ExitCode::FAILURE
     } else {

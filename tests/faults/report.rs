@@ -148,8 +148,8 @@ pub(crate) fn sum_up(lines: &[Line], is_test: bool) {
     );
 }
 
-/// Puts these rows into `docs/faults.md`; rows that were not run now stay as they were.
-pub(crate) fn write(lines: &[Line]) {
+/// Puts a row into `docs/faults.md`; the others stay as they were.
+pub(crate) fn write(line: &Line) {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/faults.md");
     let before = std::fs::read_to_string(&page).unwrap_or_default();
     let mut rows: BTreeMap<(u64, String), String> = before
@@ -159,9 +159,7 @@ pub(crate) fn write(lines: &[Line]) {
             Some(((number_of(id), format!("F{id}")), line.to_owned()))
         })
         .collect();
-    for line in lines {
-        rows.insert((number_of(&line.id), line.id.clone()), line.table_row());
-    }
+    rows.insert((number_of(&line.id), line.id.clone()), line.table_row());
     let table: Vec<String> = rows.into_values().collect();
     std::fs::write(page, format!("{HEAD}{}\n", table.join("\n"))).unwrap();
 }
