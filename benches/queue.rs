@@ -23,9 +23,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use sallyport_postgres::testing::TestDatabase;
+use tikv_jemallocator::Jemalloc;
 use tokio_postgres::Client;
 
 use worker::{COUNTED, Ready, resident_most_mb};
+
+/// As in the binary, whose worker is measured here.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 const MESSAGES: usize = 500_000;
 /// What waits with `--backlog`, and what is measured beside it.

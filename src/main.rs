@@ -25,9 +25,15 @@ mod version;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tikv_jemallocator::Jemalloc;
 
 use crate::cli::{Cli, Command};
 use crate::sockets::Sockets;
+
+/// What a message is made of is mostly freed on another thread than the one that made it. The C library's allocator locks for that,
+/// and a third of a worker's time went into it (`docs/adr/0016-jemalloc.md`).
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// How many threads run tasks: one per core, but a laptop with many cores needs no more than this.
 const THREADS_MAX: usize = 8;

@@ -170,7 +170,7 @@ impl StoreEvents {
     }
 
     fn went_through(&self, settlement: &Settlement) {
-        let kind = settlement.message.kind.as_str();
+        let kind = settlement.message.kind.as_ref();
         for message in &settlement.outgoing {
             self.enqueued.of(&[&message.kind]).increment();
         }
@@ -194,7 +194,7 @@ impl StoreEvents {
         self.fenced.of(&[&message.kind]).increment();
         tracing::warn!(
             name: "queue.settlement_refused",
-            { message.id = message.id.0, kind = message.kind, partition = message.partition.0 },
+            { message.id = message.id.0, kind = &*message.kind, partition = message.partition.0 },
             "A settlement came too late and was refused"
         );
     }

@@ -46,6 +46,10 @@ const MORE: [(&str, &str); 5] = [
 ];
 
 /// The rows of those attempts whose worker may still settle. Each lease is locked once, in the order of the partitions.
+///
+/// Here and below, `IN (…) IS TRUE` keeps the planner from making a join of it: joined in a loop, as all plans of the queue are
+/// (`FIXED_PLANS` of the sessions), a thousand settlements were compared with every lease and cost half of the statement. As
+/// it stands the set is hashed once.
 fn fenced(owner: usize) -> String {
     format!(
         "mine AS MATERIALIZED (
@@ -57,7 +61,7 @@ fn fenced(owner: usize) -> String {
              ) AS still_mine
          ),
          fenced AS MATERIALIZED (
-             SELECT s.* FROM settled s WHERE (s.partition, s.token) IN (SELECT partition, token FROM mine)
+             SELECT s.* FROM settled s WHERE (s.partition, s.token) IN (SELECT partition, token FROM mine) IS TRUE
          )"
     )
 }
@@ -109,17 +113,17 @@ held AS (
     INSERT INTO held_keys (partition, key, head, until)
     SELECT partition, key, id,
            CASE WHEN hold = 1 THEN statement_timestamp() + hold_for * interval '1 second' END
-    FROM fenced WHERE hold IN (1, 2) AND place IN (SELECT place FROM through)
+    FROM fenced WHERE hold IN (1, 2) AND place IN (SELECT place FROM through) IS TRUE
     ON CONFLICT (partition, key) DO UPDATE SET head = excluded.head, until = excluded.until
     WHERE held_keys.head <> excluded.head OR excluded.until IS NULL
 ),
 lifted AS (
     DELETE FROM held_keys h USING fenced s
     WHERE (s.hold = 3 OR s.hold = 4 AND h.head = s.id) AND h.partition = s.partition AND h.key = s.key
-      AND s.place IN (SELECT place FROM through)
+      AND s.place IN (SELECT place FROM through) IS TRUE
 ),
 incoming AS MATERIALIZED (
-    SELECT nextval('message_order') AS id, g.* FROM given g WHERE g.parent IN (SELECT place FROM through)
+    SELECT nextval('message_order') AS id, g.* FROM given g WHERE g.parent IN (SELECT place FROM through) IS TRUE
 )";
 
 /// Ends messages, and nothing else: what most of all settlements need. Its parameters are the first of [`Ends`].

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -306,15 +307,15 @@ pub struct Claimed {
     /// The day in whose partition it is kept.
     pub day: Date,
     /// What it is.
-    pub kind: String,
+    pub kind: Arc<str>,
     /// The version of the kind's payload.
     pub kind_version: u16,
     /// The bot it belongs to.
-    pub bot: String,
+    pub bot: Arc<str>,
     /// Whose limits and rights apply.
-    pub tenant: String,
+    pub tenant: Arc<str>,
     /// Where it came from.
-    pub source: String,
+    pub source: Arc<str>,
     /// The source's own number for it.
     pub delivery_id: Option<String>,
     /// What it is in order with.
@@ -395,7 +396,7 @@ pub struct ClaimRef {
     /// Its key.
     pub key: Key,
     /// What it is.
-    pub kind: String,
+    pub kind: Arc<str>,
     /// Its partition.
     pub partition: Partition,
     /// How urgent its key is.

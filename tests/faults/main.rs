@@ -1,5 +1,6 @@
 //! Faults as a habit: the house is broken on purpose, row by row of the fault table, and judged by what clients were answered and what
-//! the stand-ins received. Both outlive every kill; our own tables are never asked whether something was lost.
+//! the stand-ins received. Both outlive every kill; our own tables are never asked whether something was lost. The house's auditor is heard
+//! besides: it must have found nothing missing, all the way through.
 //!
 //! `make faults` runs every row at full length; `make test` runs five of them for 20 s each, since it runs every test program.
 //!
@@ -37,6 +38,7 @@
     reason = "a fault that cannot be injected has to be seen, and the table is what this program is for"
 )]
 
+mod auditor;
 mod checker;
 mod clock;
 mod cluster;

@@ -141,16 +141,7 @@ impl Program {
 
     /// The sum of one family over all its series.
     pub(crate) async fn metric(&self, client: &reqwest::Client, name: &str) -> Option<f64> {
-        let text = self.metrics(client).await;
-        let values: Vec<f64> = text
-            .lines()
-            .filter(|line| {
-                line.strip_prefix(name)
-                    .is_some_and(|rest| rest.starts_with([' ', '{']))
-            })
-            .filter_map(|line| line.rsplit_once(' ')?.1.parse().ok())
-            .collect();
-        (!values.is_empty()).then(|| values.iter().sum())
+        family_sum(&self.metrics(client).await, name)
     }
 
     /// Waits until it says that it is ready, and for how long that took. Panics with its log when it does not.
@@ -199,7 +190,8 @@ impl Program {
         kilobytes.unwrap_or(0) * 1024
     }
 
-    fn door(&self, path: &str) -> String {
+    /// Where its administrators' port answers under this path.
+    pub(crate) fn door(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}/{path}", self.admin)
     }
 
@@ -215,6 +207,19 @@ impl Drop for Program {
             drop(child.wait());
         }
     }
+}
+
+/// The sum of one family over all its series, in the text that `/metrics` answers with; none if it has no series.
+pub(crate) fn family_sum(text: &str, name: &str) -> Option<f64> {
+    let values: Vec<f64> = text
+        .lines()
+        .filter(|line| {
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with([' ', '{']))
+        })
+        .filter_map(|line| line.rsplit_once(' ')?.1.parse().ok())
+        .collect();
+    (!values.is_empty()).then(|| values.iter().sum())
 }
 
 /// The same command below a shell.

@@ -210,7 +210,8 @@ impl Outcome {
 
     /// Lets the checker judge, with the planted fault if it belongs there, and adds what every row must hold.
     pub(crate) fn judged(&mut self, row: &Row, planted: Option<Planted>) -> Option<Judgement> {
-        let mut history = self.evidence.as_ref()?.history.clone();
+        let evidence = self.evidence.as_ref()?;
+        let (mut history, audits) = (evidence.history.clone(), evidence.audits);
         if let Some(Planted::Observation(fault)) = planted {
             plant(&mut history, fault);
         }
@@ -228,6 +229,11 @@ impl Outcome {
         self.check(words, is_allowed);
         let disordered: Vec<u64> = judgement.disordered.iter().map(|pair| pair.0).collect();
         self.check(sample("out of order", &disordered), disordered.is_empty());
+        let words = format!(
+            "the auditor found {} missing in {} looks",
+            audits.missing, audits.looks
+        );
+        self.check(words, audits.missing <= 0.0 && audits.looks > 0);
         self.check("some messages were accepted", judgement.accepted > 0);
         self.check("a planted fault is noticed", notices_plants(&history));
         Some(judgement)

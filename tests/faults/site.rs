@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::auditor::{Auditor, Audits};
 use crate::checker::{Answer, History, Moment, Number, Seen};
 use crate::cluster::Cluster;
 use crate::latency::Times;
@@ -61,6 +62,8 @@ pub(crate) struct Site {
     pub(crate) planted: String,
     /// When the clocks of this row began.
     pub(crate) origin: Instant,
+    /// What the house's own auditor says meanwhile.
+    pub(crate) auditor: Auditor,
     origin_ms: i64,
     database: String,
     redis_server: SocketAddr,
@@ -83,6 +86,8 @@ pub(crate) struct Evidence {
     pub(crate) history: History,
     /// What our tables say about messages that are missing.
     pub(crate) hints: Vec<String>,
+    /// What the house's own auditor said, all the time and when everything was at rest.
+    pub(crate) audits: Audits,
     origin_ms: i64,
 }
 
@@ -124,11 +129,14 @@ impl Site {
         assert!(migrated.status.success(), "{migrated:?}");
         let mut playground = Program::new("playground", "playground".to_owned());
         playground.start(&outfit, "");
+        let workers: Vec<Program> = (0..2)
+            .map(|number| Program::new("workers", format!("worker-{number}")))
+            .collect();
+        let doors = workers.iter().map(|worker| worker.door("metrics"));
         let site = Self {
             gateway: Program::new("gateway", "gateway".to_owned()),
-            workers: (0..2)
-                .map(|number| Program::new("workers", format!("worker-{number}")))
-                .collect(),
+            auditor: Auditor::start(client.clone(), doors.collect()),
+            workers,
             witness: Witness::start(client.clone(), outfit.doors.playground),
             outfit,
             postgres,
@@ -322,6 +330,7 @@ impl Site {
             sights,
             history,
             hints,
+            audits: self.auditor.look_again().await,
             origin_ms: self.origin_ms,
         }
     }

@@ -170,7 +170,7 @@ impl Conversation {
         bot: &Arc<Bot>,
         message: &Claimed,
     ) -> Result<(Incoming, Option<String>), NotHeard> {
-        if message.kind == sallyport_sources::telegram::KIND {
+        if message.kind.as_ref() == sallyport_sources::telegram::KIND {
             let heard = self.heard(bot, message)?;
             return self.meet(bot, message, heard).await;
         }
@@ -251,7 +251,7 @@ impl Conversation {
 
     /// What was said, as far as the bytes alone tell: for words about a message that failed.
     fn incoming_unmet(&self, bot: &Bot, message: &Claimed) -> Option<Incoming> {
-        if message.kind != sallyport_sources::telegram::KIND {
+        if message.kind.as_ref() != sallyport_sources::telegram::KIND {
             return serde_json::from_slice(&message.payload).ok();
         }
         let Meaning::Heard(heard) = telegram::read(&message.payload, bot.api.bot_id()) else {
@@ -320,7 +320,7 @@ fn limits_of(at_once: AtOnce) -> Limits {
     Limits::new(move |message| {
         let whose = match at_once.per {
             Per::Person => message.subject.as_deref().unwrap_or(message.key.as_str()),
-            Per::Tenant => message.tenant.as_str(),
+            Per::Tenant => &message.tenant,
             Per::House => "",
         };
         vec![Limit::at_once(

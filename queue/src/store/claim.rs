@@ -4,6 +4,7 @@
 //! crash knows what had begun. Such a row goes when nothing of it is in hand any more, with the next claim.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -113,7 +114,7 @@ impl Store {
         now: Instant,
     ) -> Result<Taken, StoreError> {
         let mut taken = Taken::default();
-        let mut walked = Walked::default();
+        let (mut walked, mut names) = (Walked::default(), Names::default());
         let mut behind: HashMap<Key, Behind> = HashMap::new();
         for row in rows {
             let standing: i32 = row.get("standing");
@@ -135,7 +136,7 @@ impl Store {
                     from: id,
                 });
                 from.from = from.from.min(id);
-            } else if let Some(message) = claimed(row, partition, id)? {
+            } else if let Some(message) = claimed(row, partition, id, &mut names)? {
                 match standing {
                     BEHIND => taken.looked.push(message),
                     _ => taken.messages.push(message),
@@ -287,8 +288,28 @@ impl<'r> Looks<'r> {
     }
 }
 
+/// The few names that many messages of a claim share: of bots, tenants, sources and kinds.
+#[derive(Default)]
+struct Names(HashSet<Arc<str>>);
+
+impl Names {
+    fn shared(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(name) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = Arc::from(name);
+        self.0.insert(Arc::clone(&new));
+        new
+    }
+}
+
 /// A message as it was claimed; `None` when its bytes are gone, which the janitor does not let happen.
-fn claimed(row: &Row, partition: Partition, id: MessageId) -> Result<Option<Claimed>, StoreError> {
+fn claimed(
+    row: &Row,
+    partition: Partition,
+    id: MessageId,
+    names: &mut Names,
+) -> Result<Option<Claimed>, StoreError> {
     let Some(format) = row.get::<_, Option<i16>>("payload_format") else {
         return Ok(None);
     };
@@ -301,11 +322,11 @@ fn claimed(row: &Row, partition: Partition, id: MessageId) -> Result<Option<Clai
     Ok(Some(Claimed {
         id,
         day: row.get("day"),
-        kind: row.get("kind"),
+        kind: names.shared(row.get("kind")),
         kind_version: rows::small(row.get("kind_version")),
-        bot: row.get("bot"),
-        tenant: row.get("tenant"),
-        source: row.get("source"),
+        bot: names.shared(row.get("bot")),
+        tenant: names.shared(row.get("tenant")),
+        source: names.shared(row.get("source")),
         delivery_id: row.get("delivery_id"),
         key: Key::new(row.get("key")),
         partition,

@@ -67,7 +67,8 @@ mine AS MATERIALIZED (
     ) AS still_mine
 ),
 fenced AS MATERIALIZED (
-    SELECT * FROM picked WHERE partition IN (SELECT partition FROM mine)
+    -- Hashed once; without IS TRUE it were a join, in a loop over every partition for every message.
+    SELECT * FROM picked WHERE partition IN (SELECT partition FROM mine) IS TRUE
 ),
 behind AS (
     UPDATE queue q SET state = 2
@@ -84,7 +85,7 @@ taken AS (
     RETURNING id
 )
 SELECT f.id, f.day, f.partition, f.token, f.priority, f.lane, f.key, f.attempts, f.interrupted, f.stepped_over, f.standing,
-       f.ready_at, greatest(0, extract(epoch FROM statement_timestamp() - f.ready_at))::float8 AS waited,
+       f.ready_at, greatest(0, date_part('epoch', statement_timestamp() - f.ready_at)) AS waited,
        taken.id AS claim, m.bot, m.tenant, m.source, m.delivery_id, m.kind, m.kind_version, m.payload,
        m.payload_format, m.subject, m.cause, m.trace, m.edge_spans, m.accepted_at, m.expires_at
 FROM fenced f

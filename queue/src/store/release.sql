@@ -15,7 +15,7 @@ mine AS MATERIALIZED (
 behind AS (
     UPDATE queue q SET state = 2
     FROM given g
-    WHERE (g.partition, g.token) IN (SELECT partition, token FROM mine)
+    WHERE (g.partition, g.token) IN (SELECT partition, token FROM mine) IS TRUE
       AND q.state = 0 AND q.partition = g.partition AND q.priority = g.priority AND q.id = g.id
       AND (g.behind OR EXISTS (
           SELECT FROM queue b WHERE b.state = 2 AND b.partition = q.partition AND b.key = q.key

@@ -48,7 +48,7 @@ async fn l5_crashes_in_a_crowd_never_spend_the_last_attempts() {
         .claim()
         .await
         .into_iter()
-        .map(|message| (message.kind, message.attempts))
+        .map(|message| (message.kind.to_string(), message.attempts))
         .collect();
     attempts.sort();
     assert_eq!(attempts.first(), Some(&("telegram.send".to_owned(), 2)));

@@ -78,7 +78,7 @@ async fn an_occurrence_becomes_one_message_with_a_story_of_its_own() {
     assert_eq!((tick(&house).await, tick(&house).await), (1, 0));
 
     let claimed = only(worker.claim().await);
-    assert_eq!(claimed.source, "schedule");
+    assert_eq!(&*claimed.source, "schedule");
     let story = only(house.queue.schedules().list("").await.unwrap());
     assert_eq!((story.fired, story.last_message), (1, Some(claimed.id)));
     assert_eq!(story.next.len(), 5);

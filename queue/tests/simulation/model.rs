@@ -6,6 +6,7 @@
 //! knows nothing of who asks or why.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use sallyport_queue::mailboxes::Look;
 use sallyport_queue::membership::decisions::{Beat, Lease, Take};
@@ -147,7 +148,7 @@ impl Taken {
         ClaimRef {
             id: self.id,
             key: self.key.clone(),
-            kind: self.kind.clone(),
+            kind: Arc::from(self.kind.as_str()),
             partition: self.partition,
             priority: self.priority,
             token: self.token,

@@ -109,6 +109,7 @@ async fn forget_tasks(site: &Site, told: &Told) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     site.mend().await;
+    site.auditor.stop();
     site.database()
         .await
         .batch_execute("delete from queue where kind like 'task%'")

@@ -31,8 +31,10 @@ pub(super) struct Finished {
     pub(super) took: Duration,
     pub(super) ending: Ending,
     pub(super) spans: Vec<SpanRecord>,
-    /// The `process` span, under which the settlement is told.
+    /// The `process` span, under which the settlement is told. Its particulars are added when it is kept: of most it is not.
     pub(super) process: Option<SpanContext>,
+    /// What the handler came to, in the word of its span.
+    pub(super) came_to: &'static str,
     /// The attempt itself; `None` when the message was ended without one.
     pub(super) cell: Option<Arc<RunCell>>,
 }
@@ -46,6 +48,7 @@ impl Finished {
             kind,
             started_at: Timestamp::now(),
             took: Duration::ZERO,
+            came_to: word(&handled.verdict),
             ending: Ending::Handled(handled),
             spans: Vec::new(),
             process: None,
@@ -64,6 +67,7 @@ impl Finished {
             ending: Ending::Handled(Handled::from(Verdict::Dead { error })),
             spans: Vec::new(),
             process: None,
+            came_to: "dead",
             cell: Some(Arc::clone(cell)),
         }
     }
@@ -83,10 +87,10 @@ pub(super) async fn attempt(cell: Arc<RunCell>) -> Finished {
     sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K5).await;
     let (message, kind) = (Arc::clone(&cell.message), Arc::clone(&cell.kind));
     let trail = Trail::continuing(message.trace);
-    let mut span = open_span(&trail, &message, &kind, cell.attempt);
+    let mut span = trail.start(kind.process_name.clone(), SpanKind::Consumer);
     let process = span.context();
     let ending = span.within(contain(&cell)).await;
-    close_span(span, &ending);
+    let came_to = close_span(span, &ending);
     Finished {
         message,
         kind,
@@ -96,33 +100,21 @@ pub(super) async fn attempt(cell: Arc<RunCell>) -> Finished {
         ending,
         spans: trail.finish(),
         process,
+        came_to,
         cell: Some(cell),
     }
 }
 
-fn open_span(trail: &Trail, message: &Claimed, kind: &Kind, attempt: u16) -> Span {
-    let mut span = trail.start(kind.process_name.clone(), SpanKind::Consumer);
-    span.set("messaging.system", "sallyport")
-        .set("messaging.operation.name", "process")
-        .set("messaging.destination.name", message.kind.clone())
-        .set("messaging.message.id", message.id.0.to_string())
-        .set("sallyport.attempt", attempt)
-        .set("sallyport.wait_seconds", message.waited.as_secs_f64())
-        .set("sallyport.lease.token", message.token.0);
-    span
-}
-
-fn close_span(mut span: Span, ending: &Ending) {
+/// Ends the `process` span; answers the word for what the handler came to.
+fn close_span(mut span: Span, ending: &Ending) -> &'static str {
     match ending {
         Ending::Handled(handled) => {
-            span.set("sallyport.outcome", word(&handled.verdict));
             if let Some(error) = error_of(&handled.verdict) {
                 span.fail(error.kind.clone(), &error.text);
             }
+            word(&handled.verdict)
         }
-        Ending::CutOff => {
-            span.set("sallyport.outcome", "cut_off");
-        }
+        Ending::CutOff => "cut_off",
     }
 }
 

@@ -89,7 +89,7 @@ impl Kinds {
     }
 
     pub(super) fn of_message(&self, message: &Claimed) -> &Arc<Kind> {
-        match self.known.get(&message.kind) {
+        match self.known.get(&*message.kind) {
             Some(known) if message.kind_version <= known.newest_version => &known.kind,
             Some(known) => &known.newer,
             None => &self.unknown,

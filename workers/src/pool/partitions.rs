@@ -201,10 +201,10 @@ impl Partitions {
     pub(super) fn next_cancel(&self) -> Option<Instant> {
         self.held
             .values()
-            .filter(|held| !held.cancel.is_cancelled())
             .filter_map(|held| match held.phase {
-                Phase::Leaving { until } => Some(until),
-                Phase::Arriving | Phase::Working | Phase::Released => None,
+                // Asked only of the few that leave: it takes a lock, and this is looked at in every turn.
+                Phase::Leaving { until } if !held.cancel.is_cancelled() => Some(until),
+                Phase::Leaving { .. } | Phase::Arriving | Phase::Working | Phase::Released => None,
             })
             .min()
     }

@@ -44,6 +44,11 @@ impl Teller {
             return;
         }
         let mut spans = std::mem::take(&mut finished.spans);
+        if let Some(process) = finished.process
+            && let Some(span) = spans.iter_mut().find(|span| span.span_id == process.span_id)
+        {
+            describe(span, finished);
+        }
         spans.extend(settle_span(finished, verdict, settled, time));
         if finished.message.attempts == 0
             && let Some(edge) = &finished.message.edge_spans
@@ -52,6 +57,19 @@ impl Teller {
         }
         self.sinks.keep(spans);
     }
+}
+
+/// The particulars of the `process` span.
+fn describe(span: &mut SpanRecord, finished: &Finished) {
+    let message = &finished.message;
+    span.set("messaging.system", "sallyport");
+    span.set("messaging.operation.name", "process");
+    span.set("messaging.destination.name", message.kind.to_string());
+    span.set("messaging.message.id", message.id.0.to_string());
+    span.set("sallyport.attempt", finished.attempt);
+    span.set("sallyport.wait_seconds", message.waited.as_secs_f64());
+    span.set("sallyport.lease.token", message.token.0);
+    span.set("sallyport.outcome", finished.came_to);
 }
 
 fn settle_span(
@@ -77,7 +95,7 @@ fn settle_span(
     };
     span.set("messaging.system", "sallyport");
     span.set("messaging.operation.name", "settle");
-    span.set("messaging.destination.name", finished.message.kind.clone());
+    span.set("messaging.destination.name", finished.message.kind.to_string());
     span.set("sallyport.outcome", word(verdict));
     span.set("messaging.batch.message_count", time.batch);
     if settled == Settled::Stale {

@@ -65,7 +65,7 @@ async fn a_panicking_handler_is_contained_and_its_message_becomes_a_dead_letter_
     let house = House::build().await;
     let bot = Bot::new(quick(), |message, _| async move {
         assert!(
-            message.kind != "test.message" || message.key.as_str() != "in:test:bad",
+            message.kind.as_ref() != "test.message" || message.key.as_str() != "in:test:bad",
             "a planted panic"
         );
         Handled::done()

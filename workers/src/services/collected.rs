@@ -152,7 +152,7 @@ impl Draft<'_> {
             .map(|once| unique(&kind, &task.call.chat.id.0, once));
         Ok(self.caused(NewMessage {
             bot: self.bot.name.clone(),
-            tenant: self.message.tenant.clone(),
+            tenant: self.message.tenant.to_string(),
             source: format!("task:{}", self.bot.name),
             delivery_id: None,
             kind,
@@ -173,7 +173,7 @@ impl Draft<'_> {
 
     fn caused(&self, message: NewMessage) -> NewMessage {
         NewMessage {
-            tenant: self.message.tenant.clone(),
+            tenant: self.message.tenant.to_string(),
             subject: self.message.subject.clone(),
             cause: Some(self.message.id),
             ..message

@@ -60,7 +60,7 @@ fn taken(claimed: &Claimed) -> Taken {
     Taken {
         id: claimed.id,
         key: claimed.key.clone(),
-        kind: claimed.kind.clone(),
+        kind: claimed.kind.to_string(),
         partition: claimed.partition,
         priority: claimed.priority,
         token: claimed.token,

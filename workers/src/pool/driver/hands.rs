@@ -19,6 +19,9 @@ const EACH_MAX: usize = 1_024;
 /// The same where messages may have to go behind: an update for each, 30 to 70 µs on a busy machine whatever the size of the
 /// batch, so a larger one saves only the way to the database and keeps all other claims waiting.
 const EACH_MAX_WATCHED: usize = 512;
+/// A claim is worth its while when so large a share of the hands is free: the next one then runs while three quarters and
+/// more of them are being worked off. With a quarter, claims paused for a third of the time.
+const ROOM_SHARE_MIN: usize = 8;
 /// However often something comes in while the hands are full, the lanes of others are looked at this often.
 const OTHERS_EVERY: Duration = Duration::from_millis(5);
 /// So many tenants may have more than their share at a time.
@@ -166,7 +169,7 @@ impl Asking {
 
     fn has_room<M>(&self, mailboxes: &Mailboxes<M>) -> bool {
         let room = self.room(mailboxes);
-        room > 0 && (room >= self.in_hand_max / 4 || mailboxes.in_hand_of(self.priority) == 0)
+        room > 0 && (room >= self.in_hand_max / ROOM_SHARE_MIN || mailboxes.in_hand_of(self.priority) == 0)
     }
 
     fn room_for_others<M>(&self, mailboxes: &Mailboxes<M>) -> usize {

@@ -25,7 +25,7 @@ async fn a_message_that_kills_every_worker_dies_alone_and_its_neighbours_are_don
                 poison.notify_one();
                 std::future::pending::<()>().await;
             }
-            if message.kind == KIND && !message.interrupted {
+            if message.kind.as_ref() == KIND && !message.interrupted {
                 // Whatever met the first crash was in hand with the poison, in the middle of its work.
                 std::future::pending::<()>().await;
             }
