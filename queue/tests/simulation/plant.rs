@@ -18,4 +18,6 @@ pub(crate) enum Plant {
     LastSeen,
     /// The edge goes back to Postgres while its spool still holds something.
     BackTooEarly,
+    /// A worker takes in the holds of a takeover whose partition went away while it was under way.
+    HoldsOfOthers,
 }

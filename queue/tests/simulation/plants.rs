@@ -54,3 +54,14 @@ fn a_worker_that_remembers_the_last_number_it_saw_is_found() {
 fn an_edge_that_leaves_its_spool_too_early_is_found() {
     is_found(Plant::BackTooEarly, &["order"]);
 }
+
+/// It takes an answer that is late, a partition that goes and comes back, and a head that ends in between: a hundred thousand
+/// seeds showed it once, in the product.
+#[test]
+fn a_hold_that_is_taken_in_for_somebody_else_is_found() {
+    const SHOWN_BY: u64 = 95_502;
+    let found = run(SHOWN_BY, Some(Plant::HoldsOfOthers), false);
+    let violation = found.violation.unwrap_or_default();
+    assert!(violation.starts_with("stuck"), "{violation}");
+    assert_eq!(run(SHOWN_BY, None, false).violation, None);
+}

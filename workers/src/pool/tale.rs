@@ -45,7 +45,9 @@ impl Teller {
         }
         let mut spans = std::mem::take(&mut finished.spans);
         if let Some(process) = finished.process
-            && let Some(span) = spans.iter_mut().find(|span| span.span_id == process.span_id)
+            && let Some(span) = spans
+                .iter_mut()
+                .find(|span| span.span_id == process.span_id)
         {
             describe(span, finished);
         }
@@ -95,7 +97,10 @@ fn settle_span(
     };
     span.set("messaging.system", "sallyport");
     span.set("messaging.operation.name", "settle");
-    span.set("messaging.destination.name", finished.message.kind.to_string());
+    span.set(
+        "messaging.destination.name",
+        finished.message.kind.to_string(),
+    );
     span.set("sallyport.outcome", word(verdict));
     span.set("messaging.batch.message_count", time.batch);
     if settled == Settled::Stale {

@@ -1,9 +1,9 @@
 //! Partitions that come and go (L4, L5, L14): the steps of the pool's `moving.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use sallyport_queue::{ClaimRef, Key, MessageId, Partition, TakenOver, Token};
+use sallyport_queue::{ClaimRef, HeldKey, Key, MessageId, Partition, TakenOver, Token};
 
 use super::Worker;
 use crate::checker::SEND;
@@ -11,6 +11,7 @@ use crate::constants::MILLISECOND;
 use crate::context::Context;
 use crate::event::{Failure, Tag, Timer};
 use crate::model::{Answer, Ask, Micros};
+use crate::plant::Plant;
 
 const AGAIN_AFTER: Micros = 250 * MILLISECOND;
 const RELEASE_TRIES: u32 = 5;
@@ -114,14 +115,18 @@ impl Worker {
             ),
         );
         let now = self.now(context);
+        let mut arrived = BTreeSet::new();
         for (partition, token) in &leases {
             self.low_water.forget(*partition);
             if self.partitions.arrived(*partition, *token) {
                 self.claiming.wanted.insert(*partition);
                 self.claiming.look_behind(*partition);
+                arrived.insert(*partition);
             }
         }
-        for held in found.held {
+        let all = context.has(Plant::HoldsOfOthers);
+        let ours = |held: &HeldKey| all || arrived.contains(&held.partition);
+        for held in found.held.into_iter().filter(ours) {
             let until = held.remaining.map(|remaining| now + remaining);
             self.mailboxes
                 .hold(&held.key, held.partition, held.head, until);

@@ -169,7 +169,9 @@ impl Asking {
 
     fn has_room<M>(&self, mailboxes: &Mailboxes<M>) -> bool {
         let room = self.room(mailboxes);
-        room > 0 && (room >= self.in_hand_max / ROOM_SHARE_MIN || mailboxes.in_hand_of(self.priority) == 0)
+        room > 0
+            && (room >= self.in_hand_max / ROOM_SHARE_MIN
+                || mailboxes.in_hand_of(self.priority) == 0)
     }
 
     fn room_for_others<M>(&self, mailboxes: &Mailboxes<M>) -> usize {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sallyport_queue::{ClaimRef, Key, MessageId, Partition, StoreError, TakenOver, Token};
+use sallyport_queue::{
+    ClaimRef, HeldKey, Key, MessageId, Partition, PartitionSet, StoreError, TakenOver, Token,
+};
 
 use super::{Driver, House, Report};
 use crate::pool::events;
@@ -65,15 +67,25 @@ impl Driver {
             return;
         };
         let now = Instant::now();
-        self.room.remember(arrival.waiting);
-        for (partition, token) in arrival.partitions {
-            if self.partitions.arrived(partition, token) {
-                self.claiming.want(partition);
-                self.claiming.look_behind(partition);
-            }
+        // Some may have gone away meanwhile, and may even be ours again: what was found then is told of another ownership.
+        let arrived: PartitionSet = arrival
+            .partitions
+            .into_iter()
+            .filter(|(partition, token)| self.partitions.arrived(*partition, *token))
+            .map(|(partition, _)| partition)
+            .collect();
+        if arrived.is_empty() {
+            return;
         }
+        for partition in arrived.iter() {
+            self.claiming.want(partition);
+            self.claiming.look_behind(partition);
+        }
+        self.room.remember(arrival.waiting);
         self.look_after_orders();
-        for held in found.held {
+        // A hold of a partition that is not ours would stay here when its head ends elsewhere, and hold its key for ever.
+        let ours = |held: &HeldKey| arrived.contains(held.partition);
+        for held in found.held.into_iter().filter(ours) {
             let until = held.remaining.map(|remaining| now + remaining);
             self.mailboxes
                 .hold(&held.key, held.partition, held.head, until);
