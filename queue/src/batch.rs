@@ -93,6 +93,10 @@ planned AS (
 )";
 
 /// The whole statement for a batch that stands alone: which places of the batch were new, and their numbers.
+///
+/// `incoming` is read row by row: a number is drawn when its row's turn has come, after whoever held the pair of an earlier row
+/// has ended. Drawn all at once, numbers of a replay could be older than that of an accept that was given up and is
+/// stored after all, and the next of its key would overtake it (law L3).
 pub(crate) fn put_statement() -> String {
     format!(
         "WITH {},

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+use crate::background::Background;
 use crate::program::family_sum;
 
 /// How often the workers are asked. The auditor looks every five seconds.
@@ -29,40 +28,33 @@ pub(crate) struct Audits {
 /// Hears what the auditor says until it is dropped, whichever worker it runs in.
 pub(crate) struct Auditor {
     audits: Arc<Mutex<Audits>>,
-    stop: CancellationToken,
-}
-
-impl Drop for Auditor {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
+    hearing: Background,
 }
 
 impl Auditor {
     /// Begins to ask at these doors.
     pub(crate) fn start(client: reqwest::Client, doors: Vec<String>) -> Self {
         let audits: Arc<Mutex<Audits>> = Arc::default();
-        let stop = CancellationToken::new();
-        let (heard, stopped) = (Arc::clone(&audits), stop.clone());
-        TaskTracker::new().spawn(async move {
+        let heard = Arc::clone(&audits);
+        let hearing = Background::start(async move {
             let mut looked = vec![0.0; doors.len()];
-            while !stopped.is_cancelled() {
+            loop {
                 for (door, looked) in doors.iter().zip(&mut looked) {
                     ask(&client, door, looked, &heard).await;
                 }
                 tokio::time::sleep(EVERY).await;
             }
         });
-        Self { audits, stop }
+        Self { audits, hearing }
     }
 
     /// What it says after it has looked once more, or after it had time to.
     pub(crate) async fn look_again(&self) -> Audits {
         let (began, before) = (Instant::now(), self.audits.lock().looks);
-        while self.audits.lock().looks == before && began.elapsed() < LOOKS_WITHIN {
-            if self.stop.is_cancelled() {
-                break;
-            }
+        while self.audits.lock().looks == before
+            && began.elapsed() < LOOKS_WITHIN
+            && !self.hearing.is_stopped()
+        {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         *self.audits.lock()
@@ -70,7 +62,7 @@ impl Auditor {
 
     /// Hears nothing any more: from here on the row itself takes messages away.
     pub(crate) fn stop(&self) {
-        self.stop.cancel();
+        self.hearing.stop();
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use redis::streams::{StreamReadOptions, StreamReadReply};
 use redis::{AsyncCommands, aio::MultiplexedConnection};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+
+use crate::background::Background;
 
 /// How often it looks, and how soon it knocks again at a Redis that is away.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -27,26 +27,19 @@ struct Notes {
 /// Listens until it is dropped.
 pub(crate) struct Listener {
     notes: Arc<Mutex<Notes>>,
-    stop: CancellationToken,
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
+    _listening: Background,
 }
 
 impl Listener {
     /// Begins to listen to this stream, from its beginning.
     pub(crate) fn start(url: String, stream: String) -> Self {
         let notes: Arc<Mutex<Notes>> = Arc::default();
-        let stop = CancellationToken::new();
-        let (noting, stopped) = (Arc::clone(&notes), stop.clone());
-        TaskTracker::new().spawn(async move {
-            let listening = listen(&url, &stream, &noting);
-            stopped.run_until_cancelled(listening).await;
-        });
-        Self { notes, stop }
+        let noting = Arc::clone(&notes);
+        let listening = Background::start(async move { listen(&url, &stream, &noting).await });
+        Self {
+            notes,
+            _listening: listening,
+        }
     }
 
     /// Which of these it has not heard.

@@ -39,6 +39,7 @@
 )]
 
 mod auditor;
+mod background;
 mod checker;
 mod clock;
 mod cluster;

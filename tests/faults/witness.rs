@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::Deserialize;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+use crate::background::Background;
 use crate::checker::{Number, Seen};
 use crate::load::MARK;
 
@@ -44,28 +43,24 @@ struct Notes {
 /// Watches one stand-in until it is dropped.
 pub(crate) struct Witness {
     notes: Arc<Mutex<Notes>>,
-    stop: CancellationToken,
-}
-
-impl Drop for Witness {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
+    _watching: Background,
 }
 
 impl Witness {
     /// Begins to watch the playground at this port.
     pub(crate) fn start(client: reqwest::Client, port: u16) -> Self {
         let notes: Arc<Mutex<Notes>> = Arc::default();
-        let stop = CancellationToken::new();
-        let (noting, stopped) = (Arc::clone(&notes), stop.clone());
-        TaskTracker::new().spawn(async move {
-            while !stopped.is_cancelled() {
+        let noting = Arc::clone(&notes);
+        let watching = Background::start(async move {
+            loop {
                 note(&client, port, &noting).await;
                 tokio::time::sleep(EVERY).await;
             }
         });
-        Self { notes, stop }
+        Self {
+            notes,
+            _watching: watching,
+        }
     }
 
     /// Everything seen so far, in the order of arrival.

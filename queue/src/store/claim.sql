@@ -67,7 +67,7 @@ mine AS MATERIALIZED (
     ) AS still_mine
 ),
 fenced AS MATERIALIZED (
-    -- Hashed once; without IS TRUE it were a join, in a loop over every partition for every message.
+    -- Hashed once; without IS TRUE it would be a join, in a loop over every partition for every message.
     SELECT * FROM picked WHERE partition IN (SELECT partition FROM mine) IS TRUE
 ),
 behind AS (

@@ -1,6 +1,6 @@
 //! A small Postgres with the semantics of the queue's own statements, and with what hurts about a real one.
 //!
-//! A statement begins (it sees its snapshot, takes its numbers, locks its leases) and commits later: so numbers become
+//! A statement begins (it sees its snapshot, draws its numbers, locks its leases) and commits later: so numbers become
 //! visible out of order, a stalled statement takes effect after its sender gave up, and a crash loses what was under way.
 //! That it agrees with a real Postgres is held by `conformance`. It is faithful to the statements under `queue/src`, and
 //! knows nothing of who asks or why.
@@ -34,6 +34,8 @@ pub(crate) struct Flaws {
     pub(crate) no_counting: bool,
     /// What comes out of a spool is put in without looking at the unique pair.
     pub(crate) replay_without_pair: bool,
+    /// An accept draws all of its numbers before its first pair is in.
+    pub(crate) numbers_at_once: bool,
 }
 
 /// One statement, or one short transaction, as the queue sends it.
@@ -258,6 +260,8 @@ pub(crate) struct Database {
 #[derive(Debug, Default)]
 pub(crate) struct Begun {
     numbers: Vec<MessageId>,
+    /// How many of the messages have put their pairs in, or found that they are there.
+    pairs_in: usize,
     shares: BTreeSet<Partition>,
     brought: Brought,
     fenced: Vec<usize>,
@@ -278,7 +282,7 @@ impl Database {
         }
     }
 
-    /// The statement sees what is committed now, takes its numbers and its locks.
+    /// The statement sees what is committed now, draws its numbers and takes its locks.
     pub(crate) fn begin(&mut self, ask: &Ask) -> Begun {
         match ask {
             Ask::Accept { messages, .. } => self.begin_accept(messages),
@@ -295,11 +299,15 @@ impl Database {
     pub(crate) fn commit(
         &mut self,
         ask: &Ask,
-        begun: Begun,
+        mut begun: Begun,
         now: Micros,
         facts: &mut Vec<Fact>,
     ) -> Result<Answer, Waits> {
-        if self.must_wait(ask) || self.is_reserved_by_others(ask, &begun) {
+        let is_through = match ask {
+            Ask::Accept { messages, .. } => self.put_pairs_in(messages, &mut begun),
+            _ => true,
+        };
+        if !is_through || self.must_wait(ask) {
             return Err(Waits(begun));
         }
         self.let_go(&begun);

@@ -10,6 +10,8 @@ pub(crate) enum Plant {
     NoFence,
     /// What comes out of a spool is put in without the unique pair.
     ReplayWithoutPair,
+    /// A batch is numbered before it is known what an accept that was given up still stores.
+    NumberedAtOnce,
     /// A new owner does not count what its predecessor had begun.
     TakeoverWithoutCounting,
     /// A mailbox lets the next message of a key run before the end of its predecessor is durable.

@@ -34,6 +34,7 @@ impl Server {
             no_fence: plant == Some(Plant::NoFence),
             no_counting: plant == Some(Plant::TakeoverWithoutCounting),
             replay_without_pair: plant == Some(Plant::ReplayWithoutPair),
+            numbers_at_once: plant == Some(Plant::NumberedAtOnce),
         };
         Self {
             database: Database::new(partitions, flaws),

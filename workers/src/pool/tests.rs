@@ -351,7 +351,7 @@ async fn what_a_killed_worker_had_begun_counts_as_an_attempt_and_a_send_as_ambig
     house.enqueue([String::from("out:test:one")]).await;
     wait_until("it runs", async || hung.runs.load(Ordering::Relaxed) == 1).await;
 
-    pine.kill().await;
+    house.kill(&pine, "pine").await;
     let seen = Bot::new(policy, |message, run| async move {
         assert!(
             message.interrupted && run.attempt == 2,

@@ -2,32 +2,36 @@
 
 use sallyport_queue::{ClaimId, MessageId, NewMessage};
 
-use super::{Answer, Ask, Begun, Database, Fact, Micros, Row};
+use super::{Answer, Begun, Database, Fact, Micros, Row};
 
 impl Database {
-    /// Takes the numbers and puts the pairs in; whoever comes with the same pair meanwhile waits for this statement's end.
+    /// The statement goes as far as it can.
     pub(super) fn begin_accept(&mut self, messages: &[NewMessage]) -> Begun {
-        let numbers: Vec<MessageId> = messages.iter().map(|_| self.next_id()).collect();
-        for (message, id) in messages.iter().zip(&numbers) {
-            if let Some(pair) = pair(message) {
-                self.reserved.entry(pair).or_insert(*id);
-            }
+        let mut begun = Begun::default();
+        if self.flaws.numbers_at_once {
+            begun.numbers = messages.iter().map(|_| self.next_id()).collect();
         }
-        Begun {
-            numbers,
-            ..Begun::default()
-        }
+        self.put_pairs_in(messages, &mut begun);
+        begun
     }
 
-    /// Whether a statement under way has put in one of these pairs before.
-    pub(super) fn is_reserved_by_others(&self, ask: &Ask, begun: &Begun) -> bool {
-        let Ask::Accept { messages, .. } = ask else {
-            return false;
-        };
-        messages.iter().filter_map(pair).any(|pair| {
-            let reserved = self.reserved.get(&pair);
-            reserved.is_some_and(|id| !begun.numbers.contains(id))
-        })
+    /// Draws a number for each message and puts its pair in, one after the other, up to one that a statement under way has put
+    /// in before: whoever comes with the same pair waits for that statement's end. Says whether all are in.
+    pub(super) fn put_pairs_in(&mut self, messages: &[NewMessage], begun: &mut Begun) -> bool {
+        for message in &messages[begun.pairs_in..] {
+            if begun.numbers.len() == begun.pairs_in {
+                begun.numbers.push(self.next_id());
+            }
+            let id = begun.numbers[begun.pairs_in];
+            if let Some(pair) = pair(message) {
+                let first = *self.reserved.entry(pair).or_insert(id);
+                if !begun.numbers.contains(&first) {
+                    return false;
+                }
+            }
+            begun.pairs_in += 1;
+        }
+        true
     }
 
     pub(super) fn accept(

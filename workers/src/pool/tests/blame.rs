@@ -40,12 +40,13 @@ async fn a_message_that_kills_every_worker_dies_alone_and_its_neighbours_are_don
 
     let mut crashes = 0;
     let last = loop {
-        let pool = house.pool(&format!("pine{crashes}"), &bot).await;
+        let name = format!("pine{crashes}");
+        let pool = house.pool(&name, &bot).await;
         tokio::select! {
             () = killed.notified() => {}
             () = wait_until("it is dead", async || house.count("dead_letters", "true").await > 0) => break pool,
         }
-        pool.kill().await;
+        house.kill(&pool, &name).await;
         // A start that the kill cut off may have rung as well; it is the same crash.
         killed.notified().now_or_never();
         crashes += 1;

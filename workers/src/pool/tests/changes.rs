@@ -21,7 +21,8 @@ const STEAL: &str = "WITH held AS (SELECT partition FROM leases WHERE owner IS N
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_ownership_changes_leave_one_effect_per_message_and_every_stale_settlement_refused()
  {
-    let house = Arc::new(House::build().await);
+    // A theft is noticed at the next beat, and a lease has five of them.
+    let house = Arc::new(House::with_leases_of(1_000).await);
     house
         .owner
         .batch_execute("CREATE TABLE effects (message_id bigint NOT NULL); GRANT INSERT ON effects TO sallyport_workers")

@@ -90,10 +90,16 @@ pub(super) struct House {
     pub(super) owner: tokio_postgres::Client,
     pub(super) tales: Arc<Mutex<Vec<Vec<SpanRecord>>>>,
     feeder: Queue,
+    lease_ms: u64,
 }
 
 impl House {
+    /// Its leases are long: on a busy machine a short one runs out for want of a beat, and that is another story.
     pub(super) async fn build() -> Self {
+        Self::with_leases_of(membership::Settings::default().lease_ms).await
+    }
+
+    pub(super) async fn with_leases_of(lease_ms: u64) -> Self {
         let database = TestDatabase::create().await;
         let owner = database.owner().await;
         let feeder = Queue::open(database.pools(), Settings::default())
@@ -104,6 +110,7 @@ impl House {
             owner,
             tales: Arc::default(),
             feeder,
+            lease_ms,
         }
     }
 
@@ -113,7 +120,9 @@ impl House {
         let queue = Queue::open(pools.clone(), Settings::default())
             .await
             .unwrap();
-        let lease = membership::Settings { lease_ms: 1_000 };
+        let lease = membership::Settings {
+            lease_ms: self.lease_ms,
+        };
         let membership = Membership::join(&pools, &lease, WorkerId::new(name))
             .await
             .unwrap();
@@ -137,6 +146,13 @@ impl House {
             sink,
             keep,
         )
+    }
+
+    /// A worker dies, and what it held is free as if its lease had run out.
+    pub(super) async fn kill(&self, pool: &PoolHandle, name: &str) {
+        pool.kill().await;
+        let free = "WITH dead AS (DELETE FROM workers WHERE id = $1) UPDATE leases SET owner = NULL WHERE owner = $1";
+        self.owner.execute(free, &[&name]).await.unwrap();
     }
 
     /// Puts one message per key on the queue; its payload is its place in the list. Returns the numbers.

@@ -120,7 +120,7 @@ async fn a_killed_holders_place_is_free_at_the_takeover() {
     })
     .await;
 
-    pine.kill().await;
+    house.kill(&pine, "pine").await;
     let bot = Bot::new(at_once(1), |_, _| async { Handled::done() });
     let oak = house.pool("oak", &bot).await;
     wait_until("all end", async || house.count("queue", "true").await == 0).await;
@@ -140,8 +140,8 @@ async fn starts_never_come_faster_than_their_rate_across_workers() {
     };
     let starts = Arc::new(Mutex::new(Vec::new()));
     let notes = Arc::clone(&starts);
-    let bot = Bot::new(policy, move |message, _| {
-        notes.lock().push((Instant::now(), message.id));
+    let bot = Bot::new(policy, move |_, _| {
+        notes.lock().push(Instant::now());
         async { Handled::done() }
     });
     let pine = house.pool("pine", &bot).await;
@@ -152,25 +152,19 @@ async fn starts_never_come_faster_than_their_rate_across_workers() {
     })
     .await;
 
-    let ids = house
+    house
         .enqueue((0..20).map(|number| format!("in:test:{number}")))
         .await;
     wait_until("all end", async || house.count("queue", "true").await == 0).await;
 
     let starts = starts.lock().clone();
-    let took = starts[19].0.duration_since(starts[0].0);
+    let took = starts[19].duration_since(starts[0]);
     assert!(took < EACH * 60, "{took:?} for 20 starts");
     for window in starts.windows(6) {
         // Two in a row and one per interval; a start may reach its handler a little late, never early.
-        let span = window[5].0.duration_since(window[0].0) + Duration::from_millis(60);
+        let span = window[5].duration_since(window[0]) + Duration::from_millis(60);
         assert!(span >= EACH * 3, "six starts within {span:?}");
     }
-    let mut order: Vec<_> = starts.iter().map(|(_, id)| *id).collect();
-    order.truncate(2);
-    assert!(
-        order.iter().all(|id| ids[..4].contains(id)),
-        "the oldest first"
-    );
     pine.drain(Duration::from_secs(1)).await;
     oak.drain(Duration::from_secs(1)).await;
 }
