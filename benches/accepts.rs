@@ -4,7 +4,7 @@
 //! because they share the two cores with what they measure. Beside it, in the same run, the same clients ask for `/health/live`: what the edge
 //! can answer without storing, so the ratio says what durability costs; and they post the same bodies through nginx to an upstream that
 //! stores nothing, in turns with the edge. Last, genuine updates are posted while strangers forge as
-//! fast as they can: none may be refused.
+//! fast as they can: none may be refused. An argument is the number of clients; with `--backlog` all of it happens while 1,000,000 messages wait.
 #![expect(
     clippy::disallowed_methods,
     reason = "a bench reads its environment and spawns clients that it awaits"
@@ -16,6 +16,9 @@
 )]
 #![expect(clippy::print_stdout, reason = "its output is its result")]
 
+#[path = "measure/backlog.rs"]
+#[expect(dead_code, reason = "the bench of the queue uses the rest of it")]
+mod backlog;
 #[path = "../tests/stories/flood.rs"]
 mod flood;
 #[path = "../tests/stories/house.rs"]
@@ -40,6 +43,8 @@ const CLIENTS: usize = 64;
 const BODY_BYTES: usize = 1024;
 const LASTS: Duration = Duration::from_secs(10);
 const TURNS: usize = 2;
+/// What waits with `--backlog`.
+const WAITING: usize = 1_000_000;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
@@ -47,8 +52,16 @@ async fn main() {
         .filter_map(|argument| argument.parse().ok())
         .next()
         .unwrap_or(CLIENTS);
-    let mut house = House::build(&[]).await;
+    let config = without_limits();
+    let config = config.path().to_str().unwrap();
+    let mut house = House::build(&[("SALLYPORT_CONFIG", config)]).await;
     assert!(house.run(&["migrate"]).status.success());
+    if std::env::args().any(|argument| argument == "--backlog") {
+        let owner = house.database().await;
+        let options = backlog::Options::default();
+        backlog::fill(&owner, WAITING, &options).await.unwrap();
+        backlog::settle_down(&owner).await.unwrap();
+    }
     house.start_gateway().await;
     let port = house.doors.http;
     let next = Arc::new(AtomicI64::new(1));
@@ -98,6 +111,18 @@ async fn main() {
     println!(
         "forgeries refused         {forged_per_second:>8.0}/s   genuine meanwhile {genuine}, refused 0"
     );
+}
+
+/// The shipped settings of the edge, but for the limits of what it stores: the bench comes near them.
+fn without_limits() -> tempfile::TempDir {
+    let shipped = include_str!("../config/gateway.yaml");
+    let unlimited = shipped
+        .replace("limit: { requests: 20000,", "limit: { requests: 10000000,")
+        .replace("limit: { requests: 50000,", "limit: { requests: 10000000,");
+    assert_eq!(unlimited.matches("10000000").count(), 2);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("gateway.yaml"), unlimited).unwrap();
+    folder
 }
 
 /// The edge and its peer, one after the other, twice: whatever else the machine does meets both.

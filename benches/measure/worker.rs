@@ -14,7 +14,7 @@ use sallyport_telemetry::trace::{KeepPolicy, Sinks};
 use sallyport_workers::pool::{
     Handled, Handler, Handlers, KindPolicy, Pool, PoolHandle, PoolSettings, Run,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
 /// So many starts of people's messages may be unread.
 const PERSONS_MAX: usize = 1_024;
@@ -28,6 +28,7 @@ pub(crate) const PERSON: &str = "in:person";
 struct Nothing {
     policy: KindPolicy,
     counted: AtomicUsize,
+    handled: AtomicUsize,
     began: mpsc::Sender<Instant>,
 }
 
@@ -38,6 +39,7 @@ impl Handler for Nothing {
     }
 
     async fn handle(&self, message: Arc<Claimed>, _run: Run) -> Handled {
+        self.handled.fetch_add(1, Ordering::Relaxed);
         if message.key.as_str().starts_with(COUNTED) {
             self.counted.fetch_add(1, Ordering::Relaxed);
         } else if message.key.as_str().starts_with(PERSON) {
@@ -51,7 +53,7 @@ impl Handler for Nothing {
 /// A running worker on a queue of its own process.
 pub(crate) struct Worker {
     nothing: Arc<Nothing>,
-    began: mpsc::Receiver<Instant>,
+    began: Mutex<mpsc::Receiver<Instant>>,
     pool: PoolHandle,
     pub(crate) queue: Queue,
 }
@@ -73,6 +75,7 @@ impl Ready {
         let nothing = Arc::new(Nothing {
             policy: KindPolicy::default(),
             counted: AtomicUsize::new(0),
+            handled: AtomicUsize::new(0),
             began: tell,
         });
         let mut handlers = Handlers::default();
@@ -103,7 +106,7 @@ impl Ready {
         );
         Worker {
             nothing: self.nothing,
-            began: self.began,
+            began: Mutex::new(self.began),
             pool,
             queue: self.queue,
         }
@@ -111,16 +114,17 @@ impl Ready {
 }
 
 impl Worker {
-    /// Waits until so many of those that count were handled.
-    pub(crate) async fn wait_for(&self, counted: usize) {
+    /// Waits until so many of those that count were handled. Returns how many were handled in all by then.
+    pub(crate) async fn wait_for(&self, counted: usize) -> usize {
         while self.nothing.counted.load(Ordering::Relaxed) < counted {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        self.nothing.handled.load(Ordering::Relaxed)
     }
 
-    /// When the next message of a person began; `None` when the worker is gone.
-    pub(crate) async fn next_person(&mut self) -> Option<Instant> {
-        self.began.recv().await
+    /// When the next message of a person began; `None` when the worker is gone. For one caller at a time.
+    pub(crate) async fn next_person(&self) -> Option<Instant> {
+        self.began.lock().await.recv().await
     }
 
     pub(crate) async fn stop(self) {
