@@ -308,6 +308,11 @@ pub(crate) fn chore_failed(chore: &'static str, error: &StoreError) {
     tracing::warn!(name: "queue.chore_failed", chore, fault = error.fault().as_str(), error = %Chain(error), "A chore of the queue failed");
 }
 
+/// A day has more rows in the default partition than may be moved while everybody waits.
+pub(crate) fn day_stays(table: &str, day: jiff::civil::Date) {
+    tracing::info!(name: "queue.day_stays", table, day = %day, "A day of the log stays in the default partition: too much of it waits there to be moved");
+}
+
 /// A day of the log went, with what belonged to it.
 pub(crate) fn day_dropped(day: jiff::civil::Date, moved: u64, deliveries: u64) {
     tracing::info!(name: "queue.day_dropped", day = %day, moved, deliveries, "A day of the log was dropped");

@@ -312,7 +312,10 @@ pub(super) async fn upsert(
     cron: &NewCron,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let message = &cron.message;
+    let message = &NewMessage {
+        source: SOURCE.to_owned(),
+        ..cron.message.clone()
+    };
     message.check()?;
     let (missed, missed_max) = cron.missed.to_sql();
     transaction

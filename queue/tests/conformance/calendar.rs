@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use sallyport_postgres::Role;
 use sallyport_queue::calendar::Calendar;
-use sallyport_queue::{CronSet, Declared, Declares, Missed, NewCron, Queue, Settings};
+use sallyport_queue::{CronSet, Declared, Declares, Missed, NewCron, NewMessage, Queue, Settings};
 
 use tokio_util::task::TaskTracker;
 
@@ -23,7 +23,11 @@ fn cron(line: &str, missed: Missed) -> NewCron {
         name: "ops/digest".to_owned(),
         calendar: Calendar::new(line, "Europe/Berlin").unwrap(),
         missed,
-        message: message("digest"),
+        // The source of what a calendar causes is the calendar.
+        message: NewMessage {
+            source: String::new(),
+            ..message("digest")
+        },
     }
 }
 

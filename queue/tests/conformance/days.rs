@@ -55,6 +55,56 @@ async fn rows_that_waited_in_the_default_partition_move_into_their_day() {
     assert_eq!(house.count(&kept).await, 1);
 }
 
+/// As many messages as these numbers, by an edge in the days when nobody made days.
+async fn fill(house: &House, numbers: std::ops::RangeInclusive<i32>) {
+    let (from, to) = (numbers.start(), numbers.end());
+    house
+        .change(&format!(
+            "INSERT INTO messages (id, day, bot, tenant, source, kind, kind_version, key, partition, priority, payload,
+                                   payload_format, trace, trace_id)
+             SELECT id, (now() AT TIME ZONE 'utc')::date, 'test', 'test', 'test', 'test.kind', 1, 'in:1', 0, 0, '', 0, '', ''
+             FROM generate_series({from}, {to}) AS id"
+        ))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_misses_the_rows_that_move() {
+    const ROWS: i64 = 8_000;
+    let house = House::new().await;
+    fill(&house, 1..=8_000).await;
+    let reader = house.database.owner().await;
+
+    let janitor = house.queue.janitor();
+    let sweep = janitor.sweep();
+    let (mut counts, mut swept) = (Vec::new(), std::pin::pin!(sweep));
+    let swept = loop {
+        tokio::select! {
+            swept = &mut swept => break swept.unwrap(),
+            row = reader.query_one("SELECT count(*) FROM messages", &[]) => {
+                counts.push(row.unwrap().get::<_, i64>(0));
+            }
+        }
+    };
+
+    assert!(counts.len() > 5, "{}", counts.len());
+    assert!(counts.iter().all(|count| *count == ROWS), "{counts:?}");
+    assert_eq!(swept.made.len(), 8);
+}
+
+#[tokio::test]
+async fn a_day_with_too_much_to_move_stays_where_it_is() {
+    let house = House::new().await;
+    fill(&house, 1..=10_001).await;
+
+    let swept = house.queue.janitor().sweep().await.unwrap();
+    fill(&house, 10_002..=10_002).await;
+
+    let waiting = "SELECT count(*) FROM messages_default";
+    assert_eq!(house.count(waiting).await, 10_002);
+    assert_eq!(swept.made.len(), 8, "the other tables and days are made");
+}
+
 #[tokio::test]
 async fn l12_an_old_day_goes_with_its_pairs_and_a_young_one_stays() {
     let house = House::new().await;
