@@ -158,14 +158,8 @@ pub struct StrangerSettings {
 impl Default for StrangerSettings {
     fn default() -> Self {
         Self {
-            failures: RateSettings {
-                requests: 600,
-                window_seconds: 60,
-            },
-            unverified: RateSettings {
-                requests: 6_000,
-                window_seconds: 60,
-            },
+            failures: RateSettings::bucket(600, 60),
+            unverified: RateSettings::bucket(6_000, 60),
             addresses_max: 65_536,
         }
     }

@@ -1,4 +1,4 @@
-//! One limit for a whole fleet: a bucket in Redis while there is one, a share of it in each process while there is not.
+//! One limit for a whole fleet: counted in Redis while there is one, a share of it in each process while there is not.
 //!
 //! It exists because most limits are promises about the house and not about a process: a bot may send thirty messages a
 //! second however many workers it has. The policy says what the limit is, who shares it and what becomes of it while
@@ -10,7 +10,7 @@
 
 use std::time::{Duration, Instant};
 
-use sallyport_redis::{BucketAsk, BucketState, Redis};
+use sallyport_redis::{LimitAsk, LimitState, Redis};
 use sallyport_telemetry::metrics::{Counter, counter};
 use sallyport_telemetry::{Label, Metric};
 use serde::Deserialize;
@@ -57,7 +57,7 @@ pub struct Policy {
 pub enum DecidedBy {
     /// This process alone, because the limit is its own or there is no Redis at all.
     Process,
-    /// The bucket that all share.
+    /// What all share.
     Fleet,
     /// This process, within its share, because Redis is away.
     Share,
@@ -146,14 +146,15 @@ impl FleetLimiter {
 
     async fn ask_fleet(&self, redis: &Redis, key: &str) -> Option<Decision> {
         let name = format!("{}:{key}", self.name);
-        let ask = BucketAsk {
+        let ask = LimitAsk {
             name: &name,
-            token_every: self.policy.quota.token_every(),
-            tokens_max: self.policy.quota.burst(),
+            algorithm: self.policy.quota.algorithm(),
+            window: self.policy.quota.window(),
+            max: self.policy.quota.burst(),
             tokens: 1,
         };
         let taken = redis.take(&[ask]).await.ok()?;
-        let state: &BucketState = taken.buckets.first()?;
+        let state: &LimitState = taken.limits.first()?;
         Some(Decision {
             allowed: taken.allowed,
             remaining: state.remaining,
@@ -180,7 +181,7 @@ impl FleetLimiter {
             WhenAway::Open => by_policy(true),
             WhenAway::Closed => by_policy(false),
             WhenAway::Share => {
-                // A request costs as many tokens as there are processes: that is a bucket of a share's size and speed.
+                // A request counts as often as there are processes: that is a quota of a share's size.
                 let mut decision = self.own.check_several(key, share, now);
                 decision.remaining /= share;
                 Ruling {

@@ -1,5 +1,5 @@
 //! What every room needs so that a stranger cannot hurt it: secrets that do not print themselves,
-//! comparison in constant time, token buckets of bounded memory, the response headers of the house,
+//! comparison in constant time, limits of bounded memory, the response headers of the house,
 //! and addresses shortened before anybody writes them down.
 //!
 //! It exists so that these few things are decided once and tested once. It never logs a value, opens no
@@ -23,4 +23,5 @@ pub mod headers;
 pub use compare::{Digest, constant_time_eq};
 pub use fleet_limiter::{DecidedBy, FleetLimiter, Policy, Ruling, Scope, WhenAway};
 pub use limiter::{Decision, InvalidQuota, Quota, RateLimiter};
+pub use sallyport_redis::Algorithm;
 pub use secret::Secret;

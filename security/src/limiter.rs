@@ -1,23 +1,33 @@
-//! Token buckets by key, in memory that does not grow with the number of strangers.
+//! Limits by key, in memory that does not grow with the number of strangers.
 //!
 //! They exist because every limit of the house is the same question asked with another key: an address, a route, a bot,
-//! a person. A bucket is one number (the moment at which it will be full again), so a check is a short lock on one of
-//! several maps. The clock is handed in. What a refusal looks like, and what it costs, is for the caller.
+//! a person. A check is a short lock on one of several maps; how usage is counted is the quota's [`Algorithm`], each in
+//! its file. The clock is handed in. What a refusal looks like, and what it costs, is for the caller.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use sallyport_redis::Algorithm;
+
+mod fixed_window;
+mod sliding_window;
+mod token_bucket;
+
+use fixed_window::FixedWindow;
+use sliding_window::SlidingWindow;
+use token_bucket::TokenBucket;
 
 /// How many maps the keys are spread over, so that two cores seldom wait for each other.
 const SHARDS: usize = 16;
 
-/// A bucket: how much it holds, and how fast it fills.
+/// So many requests in such a window, and how they are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     burst: u32,
     window: Duration,
+    algorithm: Algorithm,
 }
 
 /// A quota that would never let anything through, or never refuse anything.
@@ -35,15 +45,30 @@ impl Quota {
         if burst == 0 || !sane.contains(&window) {
             return Err(InvalidQuota);
         }
-        Ok(Self { burst, window })
+        Ok(Self {
+            burst,
+            window,
+            algorithm: Algorithm::TokenBucket,
+        })
     }
 
-    /// How many requests a full bucket lets through at once.
+    /// The same quota, counted in this way.
+    #[must_use]
+    pub fn counted_by(self, algorithm: Algorithm) -> Self {
+        Self { algorithm, ..self }
+    }
+
+    /// How it is counted.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// How many requests pass at once when none did before.
     pub fn burst(&self) -> u32 {
         self.burst
     }
 
-    /// How long an empty bucket takes to be full again.
+    /// How long it takes until nothing of a used up quota is missing any more.
     pub fn window(&self) -> Duration {
         self.window
     }
@@ -58,178 +83,201 @@ impl Quota {
     }
 }
 
-/// What a bucket says about one request.
+/// What a limit says about one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// Whether the request may go on.
     pub allowed: bool,
     /// How many more would be allowed right now.
     pub remaining: u32,
-    /// When the bucket will be full again.
+    /// When nothing of the quota will be missing any more.
     pub reset_after: Duration,
     /// How long a refused caller should wait; zero when allowed.
     pub retry_after: Duration,
 }
 
-/// Token buckets for the keys of one limit.
+/// What each key of one limit has used.
 ///
-/// At most `keys_max` keys are remembered. When that many are busy at once, further keys share one bucket per shard:
+/// At most `keys_max` keys are remembered. When that many are busy at once, further keys are counted as one per shard:
 /// a flood from a million addresses is then limited as if it were a handful, and costs no more memory.
 pub struct RateLimiter<K> {
     quota: Quota,
-    keys_per_shard: usize,
     origin: Instant,
-    hasher: RandomState,
-    shards: Vec<Mutex<Shard<K>>>,
+    used: Used<K>,
 }
 
-struct Shard<K> {
-    /// Per key, the moment at which its bucket is full again, in nanoseconds since `origin`.
-    full_at: HashMap<K, u64, RandomState>,
-    overflow_full_at: u64,
-    swept_at: u64,
+/// One kind of maps for each algorithm, so that a key costs what its own algorithm needs: 8 bytes for a bucket, 16 for a fixed
+/// window, about 300 for a sliding one.
+enum Used<K> {
+    TokenBucket(Shards<K, TokenBucket>),
+    SlidingWindow(Shards<K, SlidingWindow>),
+    FixedWindow(Shards<K, FixedWindow>),
 }
 
 impl<K: Hash + Eq + Clone> RateLimiter<K> {
-    /// A limiter whose buckets all have this `quota`, remembering at most about `keys_max` keys.
+    /// A limiter whose keys all have this `quota`, remembering at most about `keys_max` keys.
     /// `origin` is any moment not after the first check.
     pub fn new(quota: Quota, keys_max: usize, origin: Instant) -> Self {
-        let hasher = RandomState::new();
-        let shards = (0..SHARDS)
-            .map(|_| {
-                Mutex::new(Shard {
-                    full_at: HashMap::with_hasher(hasher.clone()),
-                    overflow_full_at: 0,
-                    swept_at: 0,
-                })
-            })
-            .collect();
+        let used = match quota.algorithm {
+            Algorithm::TokenBucket => Used::TokenBucket(Shards::new(keys_max)),
+            Algorithm::SlidingWindow => Used::SlidingWindow(Shards::new(keys_max)),
+            Algorithm::FixedWindow => Used::FixedWindow(Shards::new(keys_max)),
+        };
         Self {
             quota,
-            keys_per_shard: keys_max.div_ceil(SHARDS).max(1),
             origin,
-            hasher,
-            shards,
+            used,
         }
     }
 
-    /// The quota of every bucket.
+    /// The quota of every key.
     pub fn quota(&self) -> Quota {
         self.quota
     }
 
-    /// Takes one token of `key`, if there is one. A refused request takes nothing.
+    /// Counts one request of `key`, if there is room for it. A refused request counts nothing.
     pub fn check(&self, key: &K, now: Instant) -> Decision {
         self.check_several(key, 1, now)
     }
 
-    /// Takes so many tokens of `key`, if they are there; never more than a full bucket holds.
+    /// Counts so many at once, if there is room for all of them; never more than a whole quota.
     pub fn check_several(&self, key: &K, tokens: u32, now: Instant) -> Decision {
         self.ask(key, Asking::Take(tokens), now)
     }
 
-    /// What [`RateLimiter::check`] would say, without taking anything.
+    /// What [`RateLimiter::check`] would say, without counting anything.
     pub fn peek(&self, key: &K, now: Instant) -> Decision {
         self.ask(key, Asking::Look, now)
     }
 
-    /// So many tokens of `key` were used, whether they were there or not.
+    /// So many of `key` were used, whether there was room or not.
     pub(crate) fn used(&self, key: &K, tokens: u32, now: Instant) {
         let _noted = self.ask(key, Asking::Used(tokens), now);
     }
 
     /// How many keys are remembered now. For a gauge.
     pub fn key_count(&self) -> usize {
-        self.shards
-            .iter()
-            .map(|shard| shard.lock().full_at.len())
-            .sum()
+        match &self.used {
+            Used::TokenBucket(shards) => shards.key_count(),
+            Used::SlidingWindow(shards) => shards.key_count(),
+            Used::FixedWindow(shards) => shards.key_count(),
+        }
     }
 
     fn ask(&self, key: &K, asking: Asking, now: Instant) -> Decision {
         let now = as_nanos(now.saturating_duration_since(self.origin));
+        match &self.used {
+            Used::TokenBucket(shards) => shards.ask(&self.quota, key, asking, now),
+            Used::SlidingWindow(shards) => shards.ask(&self.quota, key, asking, now),
+            Used::FixedWindow(shards) => shards.ask(&self.quota, key, asking, now),
+        }
+    }
+}
+
+/// What is done with a key's usage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asking {
+    /// One is asked for, and not counted.
+    Look,
+    /// So many are counted if there is room for all of them.
+    Take(u32),
+    /// So many are counted, up to the quota.
+    Used(u32),
+}
+
+impl Asking {
+    /// How many are asked for; never more than a quota holds.
+    fn tokens(self, quota: &Quota) -> u32 {
+        match self {
+            Self::Look => 1,
+            Self::Take(tokens) | Self::Used(tokens) => tokens.min(quota.burst),
+        }
+    }
+}
+
+/// What one key has used, as one algorithm remembers it. Moments are nanoseconds since the limiter's origin.
+trait Usage: Default {
+    /// Decides, and counts what is to be counted.
+    fn ask(&mut self, quota: &Quota, asking: Asking, now: u64) -> Decision;
+
+    /// Whether it says the same as that of a key never seen.
+    fn is_fresh(&self, quota: &Quota, now: u64) -> bool;
+
+    /// How long it takes at least until another key may have become fresh.
+    fn sweep_every(quota: &Quota) -> u64;
+}
+
+struct Shards<K, U> {
+    keys_per_shard: usize,
+    hasher: RandomState,
+    shards: Vec<Mutex<Shard<K, U>>>,
+}
+
+struct Shard<K, U> {
+    by_key: HashMap<K, U, RandomState>,
+    overflow: U,
+    swept_at: u64,
+}
+
+impl<K: Hash + Eq + Clone, U: Usage> Shards<K, U> {
+    fn new(keys_max: usize) -> Self {
+        let hasher = RandomState::new();
+        let shard = || Shard {
+            by_key: HashMap::with_hasher(hasher.clone()),
+            overflow: U::default(),
+            swept_at: 0,
+        };
+        let shards = (0..SHARDS).map(|_| Mutex::new(shard())).collect();
+        Self {
+            keys_per_shard: keys_max.div_ceil(SHARDS).max(1),
+            hasher,
+            shards,
+        }
+    }
+
+    fn key_count(&self) -> usize {
+        self.shards
+            .iter()
+            .map(|shard| shard.lock().by_key.len())
+            .sum()
+    }
+
+    fn ask(&self, quota: &Quota, key: &K, asking: Asking, now: u64) -> Decision {
         let hash = self.hasher.hash_one(key);
         let place = usize::try_from(hash % SHARDS as u64).unwrap_or(0);
         let Some(shard) = self.shards.get(place) else {
-            return decide(self.quota, asking, 0, now).0;
+            return U::default().ask(quota, asking, now);
         };
         let mut shard = shard.lock();
-        if let Some(full_at) = shard.full_at.get_mut(key) {
-            return apply(self.quota, full_at, now, asking);
+        if let Some(usage) = shard.by_key.get_mut(key) {
+            return usage.ask(quota, asking, now);
         }
         if asking == Asking::Look {
-            return decide(self.quota, asking, 0, now).0;
+            return U::default().ask(quota, asking, now);
         }
-        if shard.full_at.len() >= self.keys_per_shard {
-            shard.sweep(now, self.quota);
+        if shard.by_key.len() >= self.keys_per_shard {
+            shard.sweep(quota, now);
         }
-        if shard.full_at.len() >= self.keys_per_shard {
-            return apply(self.quota, &mut shard.overflow_full_at, now, asking);
+        if shard.by_key.len() >= self.keys_per_shard {
+            return shard.overflow.ask(quota, asking, now);
         }
-        let mut full_at = 0;
-        let decision = apply(self.quota, &mut full_at, now, asking);
-        shard.full_at.insert(key.clone(), full_at);
+        let mut usage = U::default();
+        let decision = usage.ask(quota, asking, now);
+        shard.by_key.insert(key.clone(), usage);
         decision
     }
 }
 
-impl<K: Hash + Eq> Shard<K> {
-    /// Forgets the keys whose buckets are full: they say the same as a key never seen. At most once per token's time,
-    /// so that a full shard does not walk itself for every stranger.
-    fn sweep(&mut self, now: u64, quota: Quota) {
-        if self.swept_at != 0 && now.saturating_sub(self.swept_at) < quota.nanos_per_token() {
+impl<K: Hash + Eq, U: Usage> Shard<K, U> {
+    /// Forgets the keys that say the same as one never seen. Not more often than there can be any, so that a full shard
+    /// does not walk itself for every stranger.
+    fn sweep(&mut self, quota: &Quota, now: u64) {
+        if self.swept_at != 0 && now.saturating_sub(self.swept_at) < U::sweep_every(quota) {
             return;
         }
         self.swept_at = now.max(1);
-        self.full_at.retain(|_, full_at| *full_at > now);
+        self.by_key.retain(|_, usage| !usage.is_fresh(quota, now));
     }
-}
-
-/// What is done to a bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asking {
-    /// One token is asked for, and none taken.
-    Look,
-    /// So many are taken if they are there.
-    Take(u32),
-    /// So many are taken, down to an empty bucket.
-    Used(u32),
-}
-
-fn apply(quota: Quota, full_at: &mut u64, now: u64, asking: Asking) -> Decision {
-    let (decision, after) = decide(quota, asking, *full_at, now);
-    if asking != Asking::Look {
-        *full_at = after;
-    }
-    decision
-}
-
-/// The whole arithmetic: a bucket that is full at `full_at` misses as many tokens as fit into the time until then.
-/// Returns the decision and the new moment.
-fn decide(quota: Quota, asking: Asking, full_at: u64, now: u64) -> (Decision, u64) {
-    let per_token = quota.nanos_per_token();
-    let capacity = per_token.saturating_mul(u64::from(quota.burst));
-    let tokens = match asking {
-        Asking::Look => 1,
-        Asking::Take(tokens) | Asking::Used(tokens) => tokens.min(quota.burst),
-    };
-    let missing = full_at.saturating_sub(now);
-    let after = missing.saturating_add(per_token.saturating_mul(u64::from(tokens)));
-    let allowed = after <= capacity;
-    let owed = match asking {
-        Asking::Used(_) => after.min(capacity),
-        Asking::Look | Asking::Take(_) if allowed => after,
-        Asking::Look | Asking::Take(_) => missing,
-    };
-    let remaining = capacity.saturating_sub(owed) / per_token;
-    let retry_after = if allowed { 0 } else { after - capacity };
-    let decision = Decision {
-        allowed,
-        remaining: u32::try_from(remaining).unwrap_or(u32::MAX),
-        reset_after: Duration::from_nanos(owed),
-        retry_after: Duration::from_nanos(retry_after),
-    };
-    (decision, now.saturating_add(owed))
 }
 
 /// Nanoseconds, up to 584 years.

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sallyport_security::{InvalidQuota, Quota, Secret};
+use sallyport_security::{Algorithm, InvalidQuota, Quota, Secret};
 use serde::Deserialize;
 use validator::{Validate, ValidationError};
 
@@ -89,10 +89,7 @@ fn default_body_deadline_ms() -> u64 {
 
 /// A shield against a sender gone wild, far above what one machine stores.
 fn default_route_limit() -> RateSettings {
-    RateSettings {
-        requests: 50_000,
-        window_seconds: 1,
-    }
+    RateSettings::bucket(50_000, 1)
 }
 
 /// One bot that a source sends to.
@@ -120,10 +117,7 @@ fn default_tenant() -> String {
 }
 
 fn default_bot_limit() -> RateSettings {
-    RateSettings {
-        requests: 20_000,
-        window_seconds: 1,
-    }
+    RateSettings::bucket(20_000, 1)
 }
 
 /// How requests are handed on.
@@ -181,25 +175,38 @@ pub enum HealthPage {
     Status,
 }
 
-/// A limit: so many requests, refilled over so long.
+/// A limit: so many requests in so long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct RateSettings {
-    /// Requests at once from a full bucket.
+    /// Requests at once when there were none before.
     #[validate(range(min = 1, max = 10_000_000, message = "must be 1–10000000"))]
     pub requests: u32,
-    /// How long an empty bucket takes to fill.
+    /// How long it takes until nothing of a used up limit is missing any more.
     #[validate(range(min = 1, max = 86_400, message = "must be 1–86400 s"))]
     pub window_seconds: u64,
+    /// How they are counted.
+    #[serde(default)]
+    pub algorithm: Algorithm,
 }
 
 impl RateSettings {
-    /// The bucket that this describes.
+    /// So many in so many seconds, as a bucket that fills steadily.
+    pub(super) fn bucket(requests: u32, window_seconds: u64) -> Self {
+        Self {
+            requests,
+            window_seconds,
+            algorithm: Algorithm::TokenBucket,
+        }
+    }
+
+    /// The quota that this describes.
     ///
     /// # Errors
     /// When the numbers were never validated and make no sense.
     pub fn quota(&self) -> Result<Quota, InvalidQuota> {
-        Quota::try_new(self.requests, Duration::from_secs(self.window_seconds))
+        let quota = Quota::try_new(self.requests, Duration::from_secs(self.window_seconds))?;
+        Ok(quota.counted_by(self.algorithm))
     }
 }
 

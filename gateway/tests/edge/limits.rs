@@ -29,6 +29,31 @@ async fn a_forged_flood_from_next_door_refuses_no_genuine_update() {
     assert_eq!(door.shelf.stored.lock().len(), 50);
 }
 
+/// What is refused waits for the whole window, and not for the next drop into a bucket.
+#[tokio::test]
+async fn a_limit_is_counted_as_its_settings_say() {
+    for (algorithm, retry_after) in [
+        ("token_bucket", 30..=30),
+        ("sliding_window", 60..=61),
+        ("fixed_window", 60..=60),
+    ] {
+        let mut settings = settings();
+        settings["routes"][0]["accept"]["bots"][0]["limit"] =
+            json!({"requests": 2, "window_seconds": 60, "algorithm": algorithm});
+        let door = Door::with(settings).await;
+
+        for update in 1..=2 {
+            assert_eq!(door.update(&said(update)).await.status, 200);
+        }
+        let refused = door.update(&said(3)).await;
+
+        let problem = refused.is_problem(429, "rate-limited");
+        let told = problem["retry_after"].as_u64().unwrap();
+        assert!(retry_after.contains(&told), "{algorithm}: {told}");
+        assert_eq!(refused.header("ratelimit-policy"), Some("\"bot\";q=2;w=60"));
+    }
+}
+
 #[tokio::test]
 async fn a_bot_beyond_its_limit_reads_429_and_when_while_its_neighbour_goes_on() {
     let mut settings = settings();

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sallyport_redis::Kin;
 use sallyport_redis::testing::{OwnServer, open, shared_settings};
+use sallyport_redis::{Algorithm, Kin};
 use sallyport_telemetry::{Health, Identity};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -59,15 +59,22 @@ async fn a_local_limit_asks_nobody() {
 }
 
 #[tokio::test]
-async fn two_processes_share_one_bucket() {
-    let settings = shared_settings();
-    let processes =
-        [(); 2].map(|()| limiter(policy(10, HOUR, WhenAway::Share), Some(open(&settings))));
+async fn two_processes_share_one_limit_however_it_is_counted() {
+    for algorithm in [
+        Algorithm::TokenBucket,
+        Algorithm::SlidingWindow,
+        Algorithm::FixedWindow,
+    ] {
+        let settings = shared_settings();
+        let mut policy = policy(10, HOUR, WhenAway::Share);
+        policy.quota = policy.quota.counted_by(algorithm);
+        let processes = [(); 2].map(|()| limiter(policy, Some(open(&settings))));
 
-    let (first, by) = granted(&processes[0], 7).await;
-    let (second, _) = granted(&processes[1], 7).await;
+        let (first, by) = granted(&processes[0], 7).await;
+        let (second, _) = granted(&processes[1], 7).await;
 
-    assert_eq!((first, second, by), (7, 3, DecidedBy::Fleet));
+        assert_eq!((first, second, by), (7, 3, DecidedBy::Fleet));
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What a token bucket promises, as examples and as properties.
+//! What the algorithms promise, as examples and as properties.
 
 use proptest::prelude::*;
 
@@ -6,6 +6,39 @@ use super::*;
 
 fn quota(burst: u32, window_ms: u64) -> Quota {
     Quota::try_new(burst, Duration::from_millis(window_ms)).unwrap()
+}
+
+const ALGORITHMS: [Algorithm; 3] = [
+    Algorithm::TokenBucket,
+    Algorithm::SlidingWindow,
+    Algorithm::FixedWindow,
+];
+
+/// Asks again and again, each time so much later; returns when it was allowed, in milliseconds.
+fn allowed_at(quota: Quota, gaps_ms: &[u64]) -> Vec<u64> {
+    let start = Instant::now();
+    let limiter = RateLimiter::new(quota, 10, start);
+    let mut now = 0;
+    let mut allowed = Vec::new();
+    for gap in gaps_ms {
+        now += gap;
+        if limiter
+            .check(&(), start + Duration::from_millis(now))
+            .allowed
+        {
+            allowed.push(now);
+        }
+    }
+    allowed
+}
+
+/// The most that passed within any window of this length.
+fn most_within(allowed: &[u64], window_ms: u64) -> usize {
+    let within = |(index, first): (usize, &u64)| {
+        let later = allowed.iter().skip(index);
+        later.take_while(|at| **at < first + window_ms).count()
+    };
+    allowed.iter().enumerate().map(within).max().unwrap_or(0)
 }
 
 #[test]
@@ -27,58 +60,106 @@ fn a_bucket_gives_its_burst_and_then_says_when() {
 
 #[test]
 fn one_keys_flood_does_not_touch_another() {
-    let start = Instant::now();
-    let limiter = RateLimiter::new(quota(1, 1_000), 100, start);
+    for algorithm in ALGORITHMS {
+        let start = Instant::now();
+        let limiter = RateLimiter::new(quota(1, 1_000).counted_by(algorithm), 100, start);
 
-    for _ in 0..1_000 {
-        limiter.check(&"loud", start);
+        for _ in 0..1_000 {
+            limiter.check(&"loud", start);
+        }
+
+        assert!(limiter.check(&"quiet", start).allowed, "{algorithm:?}");
     }
-
-    assert!(limiter.check(&"quiet", start).allowed);
 }
 
 #[test]
 fn peeking_takes_nothing() {
-    let start = Instant::now();
-    let limiter = RateLimiter::new(quota(1, 1_000), 100, start);
+    for algorithm in ALGORITHMS {
+        let start = Instant::now();
+        let limiter = RateLimiter::new(quota(1, 1_000).counted_by(algorithm), 100, start);
 
-    for _ in 0..10 {
-        assert!(limiter.peek(&"a", start).allowed);
+        let peeked = limiter.peek(&"a", start);
+        for _ in 0..10 {
+            assert_eq!(limiter.peek(&"a", start), peeked, "{algorithm:?}");
+        }
+
+        assert_eq!(limiter.key_count(), 0);
+        assert_eq!(limiter.check(&"a", start), peeked, "{algorithm:?}");
+        assert!(!limiter.peek(&"a", start).allowed, "{algorithm:?}");
     }
-
-    assert_eq!(limiter.key_count(), 0);
-    assert!(limiter.check(&"a", start).allowed);
-    assert!(!limiter.peek(&"a", start).allowed);
 }
 
 #[test]
 fn a_million_strangers_cost_no_more_than_the_keys_allowed() {
-    let start = Instant::now();
-    let limiter = RateLimiter::new(quota(5, 60_000), 1_000, start);
+    for algorithm in ALGORITHMS {
+        let start = Instant::now();
+        let limiter = RateLimiter::new(quota(5, 60_000).counted_by(algorithm), 1_000, start);
 
-    let allowed = (0..100_000u32)
-        .filter(|stranger| limiter.check(stranger, start).allowed)
-        .count();
+        let allowed = (0..1_000_000u32)
+            .filter(|stranger| limiter.check(stranger, start).allowed)
+            .count();
 
-    assert!(limiter.key_count() <= 1_000 + SHARDS);
-    assert!(allowed <= 1_000 + SHARDS * (1 + 5), "{allowed}");
+        assert!(limiter.key_count() <= 1_000 + SHARDS);
+        assert!(
+            allowed <= 1_000 + SHARDS * (1 + 5),
+            "{algorithm:?}: {allowed}"
+        );
+    }
+}
+
+#[test]
+fn a_flood_of_strangers_frees_nobody_who_is_limited() {
+    for algorithm in ALGORITHMS {
+        let start = Instant::now();
+        let limiter = RateLimiter::new(quota(1, 60_000).counted_by(algorithm), 1_000, start);
+        assert!(limiter.check(&u32::MAX, start).allowed);
+
+        for stranger in 0..100_000 {
+            limiter.check(&stranger, start + Duration::from_secs(30));
+        }
+
+        let later = start + Duration::from_secs(59);
+        assert!(!limiter.check(&u32::MAX, later).allowed, "{algorithm:?}");
+    }
 }
 
 #[test]
 fn keys_that_are_full_again_make_room() {
-    let start = Instant::now();
-    let limiter = RateLimiter::new(quota(1, 1_000), 16, start);
-    for key in 0..200u32 {
-        limiter.check(&key, start);
-    }
+    for algorithm in ALGORITHMS {
+        let start = Instant::now();
+        let limiter = RateLimiter::new(quota(1, 1_000).counted_by(algorithm), 16, start);
+        for key in 0..200u32 {
+            limiter.check(&key, start);
+        }
 
-    let later = start + Duration::from_secs(2);
-    for key in 1_000..1_200u32 {
-        limiter.check(&key, later);
-    }
+        let later = start + Duration::from_secs(2);
+        for key in 1_000..1_200u32 {
+            limiter.check(&key, later);
+        }
 
-    assert!(limiter.key_count() <= 16 + SHARDS);
-    assert!(limiter.peek(&0, later).allowed);
+        assert!(limiter.key_count() <= 16 + SHARDS);
+        assert!(limiter.peek(&0, later).allowed, "{algorithm:?}");
+        assert_eq!(limiter.key_count(), 16, "{algorithm:?}");
+    }
+}
+
+#[test]
+fn a_fixed_window_begins_with_its_first_request() {
+    let quota = quota(2, 1_000).counted_by(Algorithm::FixedWindow);
+
+    let allowed = allowed_at(quota, &[5_300, 0, 0, 999, 1, 0, 0]);
+
+    assert_eq!(allowed, [5_300, 5_300, 6_300, 6_300]);
+}
+
+#[test]
+fn a_sliding_window_gives_back_what_is_a_window_old() {
+    let quota = quota(2, 6_400).counted_by(Algorithm::SlidingWindow);
+
+    // At 0 and at 3,000; the first comes back within a sixty-fourth (100 ms) of 6,400, the second of 9,400.
+    let allowed = allowed_at(quota, &[0, 3_000, 0, 3_399, 101, 0, 2_899, 101]);
+
+    assert_eq!(allowed, [0, 3_000, 6_500, 9_500]);
 }
 
 #[test]
@@ -97,37 +178,79 @@ proptest! {
         burst in 1u32..50,
         gaps_ms in proptest::collection::vec(0u64..200, 1..400),
     ) {
-        let window = Duration::from_secs(1);
-        let start = Instant::now();
-        let limiter = RateLimiter::new(Quota::try_new(burst, window).unwrap(), 10, start);
+        for algorithm in [Algorithm::TokenBucket, Algorithm::FixedWindow] {
+            let allowed = allowed_at(quota(burst, 1_000).counted_by(algorithm), &gaps_ms);
 
-        let mut now = start;
-        let mut allowed = Vec::new();
-        for gap in gaps_ms {
-            now += Duration::from_millis(gap);
-            if limiter.check(&(), now).allowed {
-                allowed.push(now);
-            }
+            let most = most_within(&allowed, 1_000);
+            prop_assert!(most <= 2 * burst as usize, "{algorithm:?}: {most} of burst {burst}");
         }
+    }
 
-        for (index, first) in allowed.iter().enumerate() {
-            let within = allowed.iter().skip(index).take_while(|at| **at < *first + window).count();
-            prop_assert!(within <= 2 * burst as usize, "{within} of burst {burst}");
+    #[test]
+    fn a_sliding_window_never_sees_more_than_its_quota(
+        burst in 1u32..50,
+        window_ms in 1u64..3_000,
+        gaps_ms in proptest::collection::vec(0u64..200, 1..400),
+    ) {
+        let quota = quota(burst, window_ms).counted_by(Algorithm::SlidingWindow);
+
+        let allowed = allowed_at(quota, &gaps_ms);
+
+        let most = most_within(&allowed, window_ms);
+        prop_assert!(most <= burst as usize, "{most} of {burst}");
+    }
+
+    /// The model remembers every request, and forgets it a sixty-fourth of a window late.
+    #[test]
+    fn a_sliding_window_refuses_only_what_its_quota_and_a_slice_more_would(
+        burst in 1u32..50,
+        gaps_ms in proptest::collection::vec(0u64..200, 1..400),
+    ) {
+        const WINDOW: u64 = 6_400;
+        let quota = quota(burst, WINDOW).counted_by(Algorithm::SlidingWindow);
+
+        let allowed = allowed_at(quota, &gaps_ms);
+
+        let mut now = 0;
+        for gap in gaps_ms {
+            now += gap;
+            let before = allowed.iter().filter(|at| **at < now && **at + WINDOW + WINDOW / 64 > now).count();
+            let at_once = allowed.iter().filter(|at| **at == now).count();
+            if before < burst as usize {
+                prop_assert!(at_once > 0, "refused at {now} after {before} of {burst}");
+            }
         }
     }
 
     #[test]
     fn whoever_waits_as_told_is_let_through(burst in 1u32..20, hurry_ms in 0u64..50) {
-        let start = Instant::now();
-        let limiter = RateLimiter::new(quota(burst, 1_000), 10, start);
-        let mut now = start;
-        for _ in 0..100 {
-            let decision = limiter.check(&(), now);
-            if !decision.allowed {
-                prop_assert!(limiter.check(&(), now + decision.retry_after).allowed);
-                now += decision.retry_after;
+        for algorithm in ALGORITHMS {
+            let start = Instant::now();
+            let limiter = RateLimiter::new(quota(burst, 1_000).counted_by(algorithm), 10, start);
+            let mut now = start;
+            for _ in 0..100 {
+                let decision = limiter.check(&(), now);
+                if !decision.allowed {
+                    prop_assert!(limiter.check(&(), now + decision.retry_after).allowed, "{algorithm:?}");
+                    now += decision.retry_after;
+                }
+                now += Duration::from_millis(hurry_ms);
             }
-            now += Duration::from_millis(hurry_ms);
+        }
+    }
+
+    #[test]
+    fn whoever_waits_for_the_reset_has_the_whole_quota(burst in 1u32..20, hurry_ms in 0u64..200) {
+        for algorithm in ALGORITHMS {
+            let start = Instant::now();
+            let limiter = RateLimiter::new(quota(burst, 1_000).counted_by(algorithm), 10, start);
+            let mut now = start;
+            let mut reset = now;
+            for _ in 0..30 {
+                now += Duration::from_millis(hurry_ms);
+                reset = now + limiter.check(&(), now).reset_after;
+            }
+            prop_assert_eq!(limiter.peek(&(), reset).remaining, burst - 1, "{:?}", algorithm);
         }
     }
 }

@@ -2,17 +2,17 @@
 //!
 //! It exists so that nobody else has to think about Redis being away: every call has a deadline, a circuit makes a dead
 //! server cost nothing, and every answer may be "away", for which the caller has a way of its own. Nothing that must not
-//! be lost is kept here (design §1): token buckets refill, wake-ups have a sweep behind them, and the live bus is
+//! be lost is kept here (design §1): limits forget, wake-ups have a sweep behind them, and the live bus is
 //! published from Postgres. It knows no message, bot or limit by name. Commands are those of Redis 7.0.
 
 pub mod live;
 
-mod buckets;
 mod channel;
 mod circuit;
 mod client;
 mod error;
 mod events;
+mod limits;
 mod link;
 mod presence;
 mod settings;
@@ -20,9 +20,9 @@ mod settings;
 pub mod testing;
 mod watch;
 
-pub use buckets::{BucketAsk, BucketState, Taken};
 pub use channel::Listener;
 pub use client::Redis;
 pub use error::RedisError;
+pub use limits::{Algorithm, LimitAsk, LimitState, Taken};
 pub use settings::{RedisUrl, Settings};
 pub use watch::Kin;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sallyport_redis::testing::{OwnServer, open};
-use sallyport_redis::{BucketAsk, Kin, Redis, RedisError, RedisUrl, Settings};
+use sallyport_redis::{Algorithm, Kin, LimitAsk, Redis, RedisError, RedisUrl, Settings};
 use sallyport_telemetry::health::State;
 use sallyport_telemetry::{Health, Identity};
 use tokio_util::sync::CancellationToken;
@@ -12,10 +12,11 @@ use tokio_util::task::TaskTracker;
 use crate::wait_until;
 
 const PATIENCE: Duration = Duration::from_secs(15);
-const ASK: BucketAsk<'static> = BucketAsk {
+const ASK: LimitAsk<'static> = LimitAsk {
     name: "any",
-    token_every: Duration::from_millis(1),
-    tokens_max: 1_000,
+    algorithm: Algorithm::TokenBucket,
+    window: Duration::from_secs(1),
+    max: 1_000,
     tokens: 1,
 };
 

@@ -7,8 +7,8 @@
 )]
 
 mod away;
-mod buckets;
 mod channel;
+mod limits;
 mod live;
 
 use std::time::{Duration, Instant};
