@@ -8,8 +8,8 @@ use super::{DAILY, LOCK_TRIES_MAX, Swept, days_of, partition_name, with_patience
 use crate::error::StoreError;
 use crate::events;
 
-/// So many rows of a day are moved into its partition at most: everything that reads or writes the table waits meanwhile, some
-/// tens of milliseconds. A day that has more waiting, because nobody made it for long, stays in the default partition.
+/// So many rows are moved from the default partition at most, some tens of milliseconds in which everything that reads or
+/// writes the table waits. Where more wait, because nobody made days for long, they stay there.
 const MOVED_MAX: i64 = 10_000;
 
 /// Makes what is missing from today to so many days ahead.
@@ -21,31 +21,77 @@ pub(super) async fn make_ahead(
 ) -> Result<(), StoreError> {
     for table in DAILY {
         let there = days_of(client, table).await?;
-        for ahead in 0..=i64::from(days_ahead) {
-            let day = today.saturating_add(ahead.days());
-            if there.contains(&day) || stays(client, table, day).await? {
-                continue;
-            }
-            with_patience!(make(client, table, day).await)?;
-            if !swept.made.contains(&day) {
-                swept.made.push(day);
-            }
+        let mut missing: Vec<Date> = (0..=i64::from(days_ahead))
+            .map(|ahead| today.saturating_add(ahead.days()))
+            .filter(|day| !there.contains(day))
+            .collect();
+        if missing.is_empty() {
+            continue;
+        }
+        let is_crowded = is_crowded(client, table).await?;
+        if is_crowded {
+            events::day_stays(table, today);
+            missing.retain(|day| *day > today);
+            with_patience!(promise_nothing_ahead(client, table, today).await)?;
+        }
+        let made = make_all(client, table, &missing, swept).await;
+        if is_crowded {
+            with_patience!(end_promise(client, table).await)?;
+        }
+        made?;
+    }
+    Ok(())
+}
+
+async fn make_all(
+    client: &mut Client,
+    table: &str,
+    days: &[Date],
+    swept: &mut Swept,
+) -> Result<(), StoreError> {
+    for day in days {
+        with_patience!(make(client, table, *day).await)?;
+        if !swept.made.contains(day) {
+            swept.made.push(*day);
         }
     }
     Ok(())
 }
 
-/// Whether more of this day waits in the default partition than may be moved.
-async fn stays(client: &Client, table: &str, day: Date) -> Result<bool, StoreError> {
-    let waiting = format!(
-        "SELECT count(*) > $2::int8 FROM (SELECT FROM {table}_default WHERE day = $1 LIMIT $2::int8 + 1) AS waiting"
+/// Whether more waits in the default partition than may be moved.
+async fn is_crowded(client: &Client, table: &str) -> Result<bool, StoreError> {
+    let crowded = format!(
+        "SELECT count(*) > $1::int8 FROM (SELECT FROM {table}_default LIMIT $1::int8 + 1) AS waiting"
     );
-    let waiting = client.query_one(&waiting, &[&day, &MOVED_MAX]).await;
-    let stays = waiting.map_err(StoreError::postgres("make a day"))?.get(0);
-    if stays {
-        events::day_stays(table, day);
+    let crowded = client.query_one(&crowded, &[&MOVED_MAX]).await;
+    Ok(crowded.map_err(StoreError::postgres("make a day"))?.get(0))
+}
+
+/// Lets the database see for itself, while everybody goes on, that the default partition holds nothing of the days ahead. Else
+/// it would read all of it for every new day, with the whole table locked.
+async fn promise_nothing_ahead(
+    client: &Client,
+    table: &str,
+    today: Date,
+) -> Result<(), StoreError> {
+    end_promise(client, table).await?;
+    let statements = [
+        format!(
+            "ALTER TABLE {table}_default ADD CONSTRAINT nothing_ahead CHECK (day <= '{today}') NOT VALID"
+        ),
+        format!("ALTER TABLE {table}_default VALIDATE CONSTRAINT nothing_ahead"),
+    ];
+    for statement in statements {
+        let promised = client.batch_execute(&statement).await;
+        promised.map_err(StoreError::postgres("make a day"))?;
     }
-    Ok(stays)
+    Ok(())
+}
+
+async fn end_promise(client: &Client, table: &str) -> Result<(), StoreError> {
+    let end = format!("ALTER TABLE {table}_default DROP CONSTRAINT IF EXISTS nothing_ahead");
+    let ended = client.batch_execute(&end).await;
+    ended.map_err(StoreError::postgres("make a day"))
 }
 
 /// The partition is made apart, filled with what the default one holds of its day, and attached: in one transaction, and with

@@ -103,6 +103,10 @@ async fn a_day_with_too_much_to_move_stays_where_it_is() {
     let waiting = "SELECT count(*) FROM messages_default";
     assert_eq!(house.count(waiting).await, 10_002);
     assert_eq!(swept.made.len(), 8, "the other tables and days are made");
+    let tomorrow = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'messages'::regclass";
+    assert_eq!(house.count(tomorrow).await, 8, "seven days and the default");
+    let promises = "SELECT count(*) FROM pg_constraint WHERE conname = 'nothing_ahead'";
+    assert_eq!(house.count(promises).await, 0);
 }
 
 #[tokio::test]
