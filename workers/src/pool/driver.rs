@@ -248,19 +248,29 @@ impl Driver {
         let now = Instant::now();
         self.lift_holds(now);
         self.partitions.cancel_overdue(now);
-        if self.house.membership.may_work(now) {
+        let may_work = self.house.membership.may_work(now);
+        let may_begin = may_work
+            && !self.paused
+            && !self.steering.everything_waits()
+            && self.draining.is_none();
+        if may_work {
             self.settle();
             self.leave_rooms();
-            if !self.paused && !self.steering.everything_waits() && self.draining.is_none() {
-                self.start_handlers();
-                self.try_suspect();
-                self.see_to_room();
-                self.claim(now);
-                self.promote(now);
-            }
+        }
+        if may_begin {
+            self.start_handlers();
+            self.try_suspect();
+            self.see_to_room();
+        }
+        // Before the next claim: with a backlog there is always one under way, and these wait until there is none.
+        if may_work {
             self.steer(now);
         }
         self.hand_over();
+        if may_begin {
+            self.claim(now);
+            self.promote(now);
+        }
         self.house.meters.slots_busy(self.running);
     }
 

@@ -159,9 +159,11 @@ pub(super) struct Outcome {
 }
 
 impl Driver {
-    /// Claims, if somebody asked for it and there is room.
+    /// Claims, if somebody asked for it and there is room. Not while something is given back or ended by order: a claim must
+    /// not meet what is about to go behind its key, or is not ours to begin any more.
     pub(super) fn claim(&mut self, now: Instant) {
-        if self.claiming.busy || self.claiming.not_before > now {
+        let is_changing = self.releasing > 0 || self.steering.is_busy();
+        if self.claiming.busy || is_changing || self.claiming.not_before > now {
             return;
         }
         if self.claiming.sweep_at <= now {

@@ -1,12 +1,14 @@
-//! A hundred changes of ownership: one committed effect per message, every stale settlement refused and counted.
+//! Changes of ownership: a hundred that nobody was asked about, with one committed effect per message and every stale settlement
+//! refused and counted; and one in the middle of a backlog.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use sallyport_queue::{Key, NewMessage, Priority};
 use tokio::sync::watch;
 
-use super::house::{Bot, House, REMEMBER, quick, wait_until, with_effect};
+use super::house::{Bot, House, KIND, REMEMBER, message, quick, wait_until, with_effect};
 use crate::pool::{Handled, KindPolicy};
 
 const CHANGES: u64 = 100;
@@ -102,4 +104,38 @@ fn refused(house: &House) -> usize {
         .flatten()
         .filter(|span| span.name.starts_with("settle") && span.error().is_some())
         .count()
+}
+
+/// With a backlog there is always a claim under way; a handover must find its moment between two of them all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_joins_gets_its_share_while_a_backlog_is_worked_off() {
+    const BACKLOG: u64 = 40_000;
+    const SLOW_CLAIMS: &str = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql \
+         AS $$ BEGIN PERFORM pg_sleep(0.05); RETURN NULL; END $$; \
+         CREATE TRIGGER slow BEFORE INSERT ON claims FOR EACH STATEMENT EXECUTE FUNCTION slow()";
+    let house = House::build().await;
+    let bot = Bot::new(quick(), |_, _| async { Handled::done() });
+    let messages = (0..BACKLOG).map(|number| NewMessage {
+        priority: Priority::Background,
+        ..message(
+            KIND,
+            Key::from(format!("in:test:{}", number % 500)),
+            String::new(),
+        )
+    });
+    house.enqueue_together(messages).await;
+    house.owner.batch_execute(SLOW_CLAIMS).await.unwrap();
+
+    let pine = house.pool("pine", &bot).await;
+    let oak = house.pool("oak", &bot).await;
+    wait_until("the newcomer owns its share", async || {
+        house.count("leases", "owner = 'oak'").await == 128
+    })
+    .await;
+
+    let left = house.count("queue", "true").await;
+
+    assert!(left > 10_000, "only when {left} were left");
+    pine.drain(Duration::from_secs(2)).await;
+    oak.drain(Duration::from_secs(2)).await;
 }
