@@ -186,7 +186,11 @@ impl Driver {
                 () = self.steering.changed() => self.hear_orders(),
                 Some(order) = self.orders.recv() => self.obey(order),
                 () = tokio::time::sleep_until(timer.into()) => {}
-                () = self.house.stop.cancelled() => return,
+                () = self.house.stop.cancelled() => {}
+            }
+            // Attempts notice the stop, too, and may report it first: nothing of that is said to the database any more.
+            if self.house.stop.is_cancelled() {
+                return;
             }
             self.proceed();
             if self.is_drained() {
