@@ -1,5 +1,6 @@
 //! The words of the command line: one subcommand per role.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     Migrate,
     /// Check every setting, print each with where it came from, then exit
     CheckConfig(CheckArguments),
+    /// What the edge would do with a request and why, question by question; or, with a support code, what it did with a past one
+    Explain(ExplainArguments),
     /// How the house is doing, as `/status` says it in a chat; works while Postgres is away
     Status,
     /// Look at the queue and steer it: list, show, retry, cancel, pause, resume, dead, replay, schedules
@@ -99,6 +102,29 @@ pub(crate) struct CheckArguments {
     /// Also try the database, each bot's token and the model
     #[arg(long)]
     pub(crate) online: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ExplainArguments {
+    /// The method of a request; alone: a support code (K7QF-3M2X) or trace id
+    #[arg(value_name = "METHOD|CODE")]
+    pub(crate) what: String,
+
+    /// Its URL or path, exactly as it would be sent
+    #[arg(value_name = "URL")]
+    pub(crate) url: Option<String>,
+
+    /// A header, as 'Name: value'
+    #[arg(short = 'H', long = "header", value_name = "HEADER", requires = "url")]
+    pub(crate) headers: Vec<String>,
+
+    /// Its body, or @ and the file that it stands in
+    #[arg(short = 'd', long, value_name = "DATA", requires = "url")]
+    pub(crate) data: Option<String>,
+
+    /// The address at the other end of the connection
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) from: IpAddr,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 pub(crate) mod check_config;
 pub(crate) mod drill;
+pub(crate) mod explain;
 pub(crate) mod gateway;
 pub(crate) mod migrate;
 pub(crate) mod playground;

@@ -16,6 +16,7 @@ mod patience;
 mod places;
 mod ports;
 mod ready;
+mod reload;
 mod settings;
 mod signals;
 mod sockets;
@@ -88,6 +89,7 @@ async fn dispatch(cli: Cli, sockets: &Sockets) -> ExitCode {
         Command::Playground => commands::playground::run(places).await,
         Command::Migrate => commands::migrate::run(places).await,
         Command::CheckConfig(arguments) => commands::check_config::run(places, &arguments).await,
+        Command::Explain(arguments) => Box::pin(commands::explain::run(places, &arguments)).await,
         Command::Status => commands::status::run(places).await,
         Command::Queue(arguments) => Box::pin(commands::queue::run(places, &arguments)).await,
         Command::Replay(arguments) => commands::replay::run(places, &arguments).await,

@@ -1,8 +1,9 @@
 //! What a process finds around it: the environment, `.env`, the generated secrets of its folder, and from these its settings.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 
-use sallyport_config::{Effective, Environment};
+use sallyport_config::{Effective, Environment, Mistake};
 
 use crate::cli::Places;
 use crate::commands::Misconfigured;
@@ -21,7 +22,28 @@ pub(crate) fn settings(places: &Places) -> anyhow::Result<(Settings, Vec<Effecti
     if spool.as_os_str().is_empty() {
         *spool = places.data.join("spool");
     }
+    read_deny_file(&mut settings).map_err(|mistake| Misconfigured(vec![mistake]))?;
     Ok((settings, effective))
+}
+
+/// Takes in the networks that the edge's settings keep in a file of their own.
+fn read_deny_file(settings: &mut Settings) -> Result<(), Mistake> {
+    let addresses = &mut settings.gateway.addresses;
+    let path = addresses.deny_file.clone();
+    if path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let mistake = |line: Option<usize>, reason: String| Mistake {
+        file: path.display().to_string(),
+        line,
+        key: String::new(),
+        reason,
+    };
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| mistake(None, format!("cannot be read: {error}")))?;
+    addresses
+        .read_deny_file(&text)
+        .map_err(|error| mistake(Some(error.line), error.complaint))
 }
 
 /// The same for who may have lost everything but a backup: where the database was is not needed to bring it back.
@@ -32,6 +54,14 @@ pub(crate) fn settings_after_a_loss(places: &Places) -> anyhow::Result<Settings>
     Ok(settings)
 }
 
+/// The file of variables in the working directory.
+const DOTENV: &str = ".env";
+
+/// The files that variables are read from.
+pub(crate) fn dotenv_files(places: &Places) -> [PathBuf; 2] {
+    [PathBuf::from(DOTENV), dev_secrets::path(&places.data)]
+}
+
 /// The process's variables, then `.env` of the working directory, then the generated secrets: earlier ones win.
 pub(crate) fn environment(places: &Places) -> anyhow::Result<Environment> {
     #[expect(
@@ -39,7 +69,7 @@ pub(crate) fn environment(places: &Places) -> anyhow::Result<Environment> {
         reason = "this is the one place that reads the environment"
     )]
     let variables = std::env::vars();
-    let dotenv = std::fs::read_to_string(".env").unwrap_or_default();
+    let dotenv = std::fs::read_to_string(DOTENV).unwrap_or_default();
     let generated = dev_secrets::ensure(&places.data)?;
     Ok(Environment::new(variables)
         .with_dotenv(&dotenv)

@@ -22,6 +22,19 @@ const SHIPPED: [(&str, &str); 6] = [
     ("testing.yaml", include_str!("../config/testing.yaml")),
 ];
 
+/// Their names: what may lie in an operator's folder.
+pub(crate) const FILES: [&str; SHIPPED.len()] = {
+    let [
+        (gateway, _),
+        (stores, _),
+        (workers, _),
+        (apps, _),
+        (monitoring, _),
+        (testing, _),
+    ] = SHIPPED;
+    [gateway, stores, workers, apps, monitoring, testing]
+};
+
 /// The port that OpenTelemetry's Prometheus exporters use by custom.
 const ADMIN_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9464);
@@ -268,7 +281,6 @@ fn document(
 
 /// Files in the operator's folder that nothing reads: most likely a misspelt name.
 fn unknown_files(folder: &Path) -> Vec<Mistake> {
-    let known = SHIPPED.map(|(name, _)| name);
     let complaint = |file: String, reason: String| Mistake {
         file,
         line: None,
@@ -280,11 +292,11 @@ fn unknown_files(folder: &Path) -> Vec<Mistake> {
             .flatten()
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .filter(|name| name.ends_with(".yaml") || name.ends_with(".yml"))
-            .filter(|name| !known.contains(&name.as_str()))
+            .filter(|name| !FILES.contains(&name.as_str()))
             .map(|name| {
                 complaint(
                     folder.join(&name).display().to_string(),
-                    format!("is not a file of ours; known are {}", known.join(", ")),
+                    format!("is not a file of ours; known are {}", FILES.join(", ")),
                 )
             })
             .collect(),

@@ -3,7 +3,8 @@
 //! It exists to keep law L1: a 2xx means that the delivery is on disk. While nothing durable takes messages the answer is 503 with
 //! the time after which it makes sense to send again; Telegram honours that. What the delivery means is not asked.
 
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use sallyport_telemetry::Chain;
 use crate::answer::Answer;
 use crate::body;
 use crate::exchange::Exchange;
+use crate::limits::{self, Asker};
 use crate::refusal::Refusal;
 use crate::routes::{Accepting, Bot};
 use crate::settings::Source;
@@ -62,6 +64,7 @@ pub(crate) async fn webhook(
     sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K0).await;
     let body = body::read(session, accepting.body_bytes_max, accepting.body_deadline).await?;
     let delivery = read(accepting.source, bot, &body)?;
+    limit(session, exchange, bot, &delivery).await?;
     #[cfg(feature = "fail-points")]
     sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K1).await;
     let message = message(delivery, body, bot, exchange, shelf.name());
@@ -74,7 +77,35 @@ pub(crate) async fn webhook(
     Ok(answer(accepting.source))
 }
 
-fn read(source: Source, bot: &Bot, body: &[u8]) -> Result<Delivery, Refusal> {
+/// Counts a delivery against the limits with names of its route. They come last, since most of what they tell apart stands
+/// in the body, and before it is stored.
+async fn limit(
+    session: &Session,
+    exchange: &mut Exchange,
+    bot: &Bot,
+    delivery: &Delivery,
+) -> Result<(), Refusal> {
+    let Some(route) = exchange.route.clone() else {
+        return Err(Refusal::Internal);
+    };
+    let asker = Asker {
+        route: &route,
+        // A source that has proved itself is not limited by its address.
+        address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        headers: &session.req_header().headers,
+        delivery: Some((bot, delivery)),
+    };
+    exchange
+        .limits
+        .extend(limits::check(asker, Instant::now()).await?);
+    Ok(())
+}
+
+/// What a verified body is.
+///
+/// # Errors
+/// When it cannot be a delivery; where and why.
+pub(crate) fn read(source: Source, bot: &Bot, body: &[u8]) -> Result<Delivery, Refusal> {
     let delivery = match source {
         Source::Telegram => telegram::read(&bot.name, body),
     };

@@ -47,7 +47,7 @@ impl Answer {
             Refusal::ContentType(accepted) => answer.add(header::ACCEPT, accepted),
             Refusal::Token => answer.add(header::WWW_AUTHENTICATE, "Bearer"),
             Refusal::Signature(_) => answer.add(header::WWW_AUTHENTICATE, "Webhook-Secret"),
-            Refusal::TooFast(limited) => answer.limits(limited),
+            Refusal::TooFast(limited) => answer.limits(std::slice::from_ref(limited)),
             _ => {}
         }
         if let Some(after) = refusal.retry_after() {
@@ -83,9 +83,9 @@ impl Answer {
         self.status
     }
 
-    /// Says how much of a limit is left.
-    pub(crate) fn limits(&mut self, limited: &Limited) {
-        for (name, value) in limit_headers(limited) {
+    /// Says how much of these limits is left.
+    pub(crate) fn limits(&mut self, limits: &[Limited]) {
+        for (name, value) in limit_headers(limits) {
             self.extra.retain(|(known, _)| *known != name);
             self.extra.push((name, value));
         }
@@ -152,26 +152,36 @@ impl Answer {
     }
 }
 
-/// `RateLimit-Policy` and `RateLimit` in the form of the current IETF draft.
+/// `RateLimit-Policy` and `RateLimit` in the form of the current IETF draft: every limit that a request counted against, and how
+/// the one stands of which least is left. Nothing for a request that counted against none.
 pub(crate) fn limit_headers(
-    limited: &Limited,
+    limits: &[Limited],
 ) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
-    let Limited {
-        limiter,
-        quota,
-        decision,
-    } = limited;
-    let policy = format!(
-        "\"{limiter}\";q={};w={}",
-        quota.burst(),
-        quota.window().as_secs()
+    let policies: Vec<String> = limits
+        .iter()
+        .map(|limited| {
+            let (quota, window) = (limited.quota, limited.quota.window());
+            format!(
+                "\"{}\";q={};w={}",
+                limited.limiter,
+                quota.burst(),
+                window.as_secs()
+            )
+        })
+        .collect();
+    let tightest = limits
+        .iter()
+        .min_by_key(|limited| limited.decision.remaining);
+    let left = tightest.map(
+        |Limited {
+             limiter, decision, ..
+         }| {
+            let reset = whole_seconds(decision.reset_after);
+            format!("\"{limiter}\";r={};t={reset}", decision.remaining)
+        },
     );
-    let left = format!(
-        "\"{limiter}\";r={};t={}",
-        decision.remaining,
-        whole_seconds(decision.reset_after)
-    );
+    let policy = left.is_some().then(|| policies.join(", "));
     [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, left)]
         .into_iter()
-        .filter_map(|(name, text)| Some((name, HeaderValue::from_str(&text).ok()?)))
+        .filter_map(|(name, text)| Some((name, HeaderValue::from_str(&text?).ok()?)))
 }

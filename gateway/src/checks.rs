@@ -12,20 +12,25 @@ use pingora::http::RequestHeader;
 
 use crate::events::Meters;
 use crate::refusal::{Limited, Refusal};
-use crate::routes::{Action, Found, RouteTable};
+use crate::routes::{Action, Found};
+use crate::rules::Rules;
 
 mod content_type;
 mod length;
 mod method;
+mod networks;
 mod path;
 mod peer;
 mod shape;
 mod signature;
+mod step;
 mod strangers;
 mod token;
 mod verified;
 
 pub(crate) use peer::Peers;
+pub(crate) use step::Steps;
+pub use step::{Rule, Step};
 pub(crate) use strangers::Strangers;
 
 /// What the checks know of a request: its head, and who sent it.
@@ -33,9 +38,18 @@ pub(crate) struct Asked<'r> {
     pub(crate) head: &'r RequestHeader,
     pub(crate) address: IpAddr,
     pub(crate) now: Instant,
+    /// Where the questions are noted, if anybody wants to know.
+    pub(crate) steps: Option<&'r Steps>,
 }
 
 impl<'r> Asked<'r> {
+    fn step<T>(&self, rule: Rule, outcome: Result<T, Refusal>) -> Result<T, Refusal> {
+        match self.steps {
+            Some(steps) => steps.note(rule, outcome),
+            None => outcome,
+        }
+    }
+
     fn headers(&self) -> &'r HeaderMap {
         &self.head.headers
     }
@@ -51,15 +65,17 @@ impl<'r> Asked<'r> {
 /// The first check that refused.
 pub(crate) fn find<'r>(
     asked: &Asked<'r>,
-    table: &RouteTable,
+    rules: &Rules,
     fields_max: usize,
 ) -> Result<Found<'r>, Refusal> {
+    // Whoever is denied learns nothing else.
+    asked.step(Rule::Address, networks::check(asked, &rules.deny))?;
     // What HTTP/1 was asked on its bytes, HTTP/2 is asked here: nothing is read that could be read in two ways.
-    shape::check(asked, fields_max)?;
+    asked.step(Rule::Shape, shape::check(asked, fields_max))?;
     // Before anything compares paths: router, limits and upstream must see one and the same path.
-    let path = path::check(asked)?;
+    let path = asked.step(Rule::Path, path::check(asked))?;
     // Everything that follows belongs to a route, and asking for it is one walk over a short list.
-    table.find(path).ok_or(Refusal::NoRoute)
+    asked.step(Rule::Route, rules.table.find(path).ok_or(Refusal::NoRoute))
 }
 
 /// A request may go on to what its route does. Its body has not been touched. Returns what is left of the limit that
@@ -74,30 +90,40 @@ pub(crate) fn admit(
     meters: &Meters,
 ) -> Result<Option<Limited>, Refusal> {
     let route = &found.route;
+    // Before anything that would tell a stranger what lives here.
+    asked.step(Rule::From, networks::check_route(asked, route))?;
     // The cheapest question that a route can ask.
-    method::check(asked, route)?;
+    asked.step(Rule::Method, method::check(asked, route))?;
     match &route.action {
         Action::Accept(accepting) => {
-            let bot = accepting.bot(found.rest).ok_or(Refusal::UnknownBot)?;
+            let bot = accepting.bot(found.rest).ok_or(Refusal::UnknownBot);
+            let bot = asked.step(Rule::Bot, bot)?;
             // Two headers, no hashing: what cannot be right is not worth a comparison of secrets.
-            content_type::check(asked)?;
-            length::check(asked, accepting.body_bytes_max)?;
+            asked.step(Rule::ContentType, content_type::check(asked))?;
+            asked.step(Rule::Length, length::check(asked, accepting.body_bytes_max))?;
             // Reads one header. The body is still on the wire, so a forged request has cost next to nothing.
-            signature::check(asked, &bot.keys, &bot.source, meters)?;
+            let verdict = signature::check(asked, &bot.keys, &bot.source, meters);
+            asked.step(Rule::Signature, verdict)?;
             // From here it is the source who speaks, and it counts against what is the source's.
-            verified::check(asked, accepting, bot, meters).map(Some)
+            let limited = verified::check(asked, accepting, bot, meters);
+            asked.step(Rule::BotLimit, limited).map(Some)
         }
         Action::Forward(forwarding) => {
             // Nobody has vouched for it: what stands behind decides who may come in, so the address is what counts.
-            let limited = strangers.admit(asked, meters)?;
-            length::check(asked, forwarding.body_bytes_max)?;
+            let limited = asked.step(Rule::AddressLimit, strangers.admit(asked, meters))?;
+            asked.step(
+                Rule::Length,
+                length::check(asked, forwarding.body_bytes_max),
+            )?;
             Ok(Some(limited))
         }
         Action::Status(tokens) => {
-            token::check(asked, tokens)?;
+            asked.step(Rule::Token, token::check(asked, tokens))?;
             Ok(None)
         }
-        Action::Problems => strangers.admit(asked, meters).map(Some),
+        Action::Problems => asked
+            .step(Rule::AddressLimit, strangers.admit(asked, meters))
+            .map(Some),
         // Whoever asks whether the process lives must be answered, above all when much is being refused.
         Action::Health(_) => Ok(None),
     }

@@ -21,20 +21,20 @@ use tokio_util::sync::CancellationToken;
 use crate::accept::{self, Shelf};
 use crate::answer::Answer;
 use crate::body;
-use crate::checks::{self, Asked, Peers, Strangers};
+use crate::checks::{self, Asked};
 use crate::events::Meters;
 use crate::exchange::{Caller, Exchange};
 use crate::forward;
 use crate::health;
+use crate::limits::{self, Asker};
 use crate::problem;
 use crate::refusal::Refusal;
-use crate::routes::{Action, Forwarding, RouteTable};
+use crate::routes::{Action, Forwarding, Route};
+use crate::rules::{CurrentRules, Rules};
 
 /// What all requests share.
 pub(crate) struct Edge {
-    pub(crate) table: RouteTable,
-    pub(crate) strangers: Strangers,
-    pub(crate) peers: Peers,
+    pub(crate) rules: CurrentRules,
     pub(crate) fields_max: usize,
     pub(crate) shelf: Arc<dyn Shelf>,
     pub(crate) health: Health,
@@ -58,13 +58,14 @@ impl Edge {
             .client_addr()
             .and_then(|address| address.as_inet())
             .map(|address| address.ip());
-        let caller = self.peers.caller(peer, &head.headers);
+        let rules = self.rules.load();
+        let caller = rules.peers.caller(peer, &head.headers);
         let span = match &caller {
             Caller::Trusted(parent) => parent.child(),
             Caller::Unknown | Caller::Claimed(_) => SpanContext::new_root(false),
         };
         let mut exchange = Exchange::begin(span, caller);
-        exchange.address = peer.map(|peer| self.peers.client(peer, &head.headers));
+        exchange.address = peer.map(|peer| rules.peers.client(peer, &head.headers));
         exchange.method = head.method.clone();
         exchange.version = match head.version {
             Version::HTTP_2 => "2",
@@ -89,14 +90,20 @@ impl Edge {
             .address
             .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let now = Instant::now();
-        let judged = self.judge(session, exchange, address, now);
-        let rest =
-            judged.map_err(|refusal| self.strangers.refuse(refusal, address, now, &self.meters))?;
+        // One set of rules for the whole request, whatever is reloaded meanwhile.
+        let rules = self.rules.load_full();
+        let judged = self.judge(&rules, session, exchange, address, now);
+        let rest = judged
+            .map_err(|refusal| rules.strangers.refuse(refusal, address, now, &self.meters))?;
         let Some(route) = exchange.route.clone() else {
             return Err(Refusal::Internal);
         };
         let answer = match &route.action {
-            Action::Forward(_) => return Ok(Course::Forward),
+            Action::Forward(_) => {
+                self.limit_forwarded(session, exchange, &route, address, now)
+                    .await?;
+                return Ok(Course::Forward);
+            }
             Action::Accept(accepting) => {
                 let bot = accepting.bot(&rest).ok_or(Refusal::UnknownBot)?;
                 // Only now is it somebody's message, so only now is it decided whether its trace belongs to the sample.
@@ -113,9 +120,29 @@ impl Edge {
         Ok(Course::Answer(answer))
     }
 
+    /// Counts a request that is handed on against the limits with names of its route.
+    async fn limit_forwarded(
+        &self,
+        session: &Session,
+        exchange: &mut Exchange,
+        route: &Route,
+        address: IpAddr,
+        now: Instant,
+    ) -> std::result::Result<(), Refusal> {
+        let asker = Asker {
+            route,
+            address,
+            headers: &session.req_header().headers,
+            delivery: None,
+        };
+        exchange.limits.extend(limits::check(asker, now).await?);
+        Ok(())
+    }
+
     /// Asks all checks and notes what they found. Returns the part of the path that the route left open.
     fn judge(
         &self,
+        rules: &Rules,
         session: &Session,
         exchange: &mut Exchange,
         address: IpAddr,
@@ -125,13 +152,15 @@ impl Edge {
             head: session.req_header(),
             address,
             now,
+            steps: None,
         };
-        let found = checks::find(&asked, &self.table, self.fields_max)?;
+        let found = checks::find(&asked, rules, self.fields_max)?;
         exchange.route = Some(Arc::clone(&found.route));
-        if let Action::Accept(accepting) = &found.route.action {
+        if let Some(accepting) = found.route.accepting() {
             exchange.source = accepting.bot(found.rest).map(|bot| Arc::clone(&bot.source));
         }
-        exchange.limited = checks::admit(&asked, &found, &self.strangers, &self.meters)?;
+        let limited = checks::admit(&asked, &found, &rules.strangers, &self.meters)?;
+        exchange.limits.extend(limited);
         Ok(found.rest.to_owned())
     }
 
@@ -143,9 +172,7 @@ impl Edge {
         mut answer: Answer,
     ) -> Result<()> {
         body::discard_small(session).await;
-        if let Some(limited) = &exchange.limited {
-            answer.limits(limited);
-        }
+        answer.limits(&exchange.limits);
         if self.draining.is_cancelled() {
             session.set_keepalive(None);
         }
@@ -164,7 +191,7 @@ impl Edge {
     ) -> Result<()> {
         let answer = Answer::refusal(&refusal, exchange.span.trace_id);
         if let Refusal::TooFast(limited) = &refusal {
-            exchange.limited = Some(limited.clone());
+            exchange.limits = vec![limited.clone()];
         }
         exchange.refusal = Some(refusal);
         self.answer(session, exchange, answer).await

@@ -14,7 +14,7 @@ use sallyport_telemetry::{Label, Metric, gauge};
 
 use crate::exchange::Exchange;
 use crate::refusal::{Limited, Refusal};
-use crate::routes::{Action, RouteTable};
+use crate::routes::{Accepting, RouteTable};
 
 /// Log lines and traces of refused requests, per reason and second.
 const WITNESSED_PER_SECOND: u32 = 10;
@@ -26,15 +26,17 @@ const REASONS_MAX: usize = 64;
 pub(crate) enum Connected {
     Accepted,
     Limit,
+    Denied,
     TlsError,
     HeadTimeout,
     HeadTooLarge,
 }
 
 impl Connected {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Accepted,
         Self::Limit,
+        Self::Denied,
         Self::TlsError,
         Self::HeadTimeout,
         Self::HeadTooLarge,
@@ -44,6 +46,7 @@ impl Connected {
         match self {
             Self::Accepted => "accepted",
             Self::Limit => "limit",
+            Self::Denied => "denied",
             Self::TlsError => "tls_error",
             Self::HeadTimeout => "head_timeout",
             Self::HeadTooLarge => "head_too_large",
@@ -75,18 +78,17 @@ pub(crate) struct Meters {
 }
 
 impl Meters {
-    /// Registers the series, so that each is exposed before its first event.
+    /// Registers the series that every edge has, so that each is exposed before its first event.
     ///
     /// # Errors
     /// Never in practice: the one bucket in here has constant numbers.
     pub(crate) fn new(
-        table: &RouteTable,
         sinks: Arc<dyn SpanSink>,
         keep: KeepPolicy,
         origin: Instant,
     ) -> Result<Self, InvalidQuota> {
         let state = |name: &str| gauge(Metric::ConnectionsOpen, &[(Label::State, name)]);
-        let meters = Self {
+        Ok(Self {
             requests: Histograms::new(Metric::HttpServerRequestDuration),
             active: Gauges::new(Metric::HttpServerActiveRequests),
             connections: Counters::with(
@@ -114,18 +116,16 @@ impl Meters {
             ),
             sinks,
             keep,
-        };
-        for route in table.iter() {
-            if let Action::Accept(accepting) = &route.action {
-                accepting.bots().for_each(|bot| meters.expose(&bot.source));
-            }
-        }
-        Ok(meters)
+        })
     }
 
-    fn expose(&self, source: &str) {
-        for outcome in ["ok", "bad", "missing"] {
-            self.signatures.of(&[source, outcome]);
+    /// Registers what routes and bots move, so that each series is exposed before its first event.
+    pub(crate) fn expose(&self, table: &RouteTable) {
+        let accepting = table.iter().filter_map(|route| route.accepting());
+        for bot in accepting.flat_map(Accepting::bots) {
+            for outcome in ["ok", "bad", "missing"] {
+                self.signatures.of(&[&*bot.source, outcome]);
+            }
         }
     }
 
@@ -151,7 +151,7 @@ impl Meters {
         } else {
             "limited"
         };
-        self.limits.of(&[limited.limiter, outcome]).increment();
+        self.limits.of(&[&*limited.limiter, outcome]).increment();
     }
 
     /// A secret was compared.

@@ -39,8 +39,8 @@ pub(crate) struct Exchange {
     pub(crate) route: Option<Arc<Route>>,
     /// For webhooks: who sends them, as metrics call it.
     pub(crate) source: Option<Arc<str>>,
-    /// What is left of the limit that it counted against.
-    pub(crate) limited: Option<Limited>,
+    /// What is left of the limits that it counted against.
+    pub(crate) limits: Vec<Limited>,
     pub(crate) refusal: Option<Refusal>,
     /// The trace of the first one, when this delivery had been stored before.
     pub(crate) repeats: Option<SpanContext>,
@@ -75,7 +75,7 @@ impl Exchange {
             version: "1.1",
             route: None,
             source: None,
-            limited: None,
+            limits: Vec::new(),
             refusal: None,
             repeats: None,
             status: None,

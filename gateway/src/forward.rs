@@ -87,10 +87,8 @@ pub(crate) fn dress_response(
     for (name, value) in response_headers(RouteClass::Api) {
         response.insert_header(name.clone(), value.clone())?;
     }
-    if let Some(limited) = &exchange.limited {
-        for (name, value) in limit_headers(limited) {
-            response.insert_header(name, value)?;
-        }
+    for (name, value) in limit_headers(&exchange.limits) {
+        response.insert_header(name, value)?;
     }
     response.insert_header(REQUEST_ID, exchange.span.trace_id.to_string())
 }

@@ -7,10 +7,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use pingora::apps::HttpServerOptions;
 use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
-use sallyport_security::InvalidQuota;
+use sallyport_security::{InvalidQuota, Redis};
 use sallyport_telemetry::Health;
 use sallyport_telemetry::trace::{KeepPolicy, SpanSink};
 use tokio::net::TcpListener;
@@ -20,12 +22,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accept::Shelf;
-use crate::checks::{Peers, Strangers};
 use crate::edge::Edge;
 use crate::events::Meters;
 use crate::head::HeadLimits;
 use crate::listeners::{self, Connections, Doorway, Linger, TlsError, TlsMaterial};
-use crate::routes::RouteTable;
+use crate::rules::{Changes, CurrentRules, Rules};
 use crate::settings::Settings;
 
 /// How often a request is handed to an upstream that closed the connection instead of answering. Kept connections die together when a
@@ -70,10 +71,17 @@ pub struct GatewayHandle {
     ended: CancellationToken,
     tracker: TaskTracker,
     drain_deadline: Duration,
+    rules: CurrentRules,
+    meters: Arc<Meters>,
+    redis: Option<Redis>,
+    /// What the rules of now were made of. Locked while new ones are made, so that two reloads do not mix.
+    settings: Mutex<Settings>,
 }
 
 /// Everything that an edge works with.
 pub struct Parts {
+    /// Where limits are counted that several edges share; without it each counts for itself.
+    pub redis: Option<Redis>,
     /// Where deliveries are stored.
     pub shelf: Arc<dyn Shelf>,
     /// What the health pages show.
@@ -118,6 +126,10 @@ impl Gateway {
             (Some(_), None) => return Err(StartError::NoCertificate),
             (None, _) => None,
         };
+        let origin = Instant::now();
+        let rules = Rules::new(settings, parts.redis.as_ref(), origin, None)?;
+        let meters = Meters::new(Arc::clone(&parts.sinks), parts.keep.clone(), origin)?;
+        meters.expose(&rules.table);
         let handle = GatewayHandle {
             http: http
                 .as_ref()
@@ -128,8 +140,12 @@ impl Gateway {
             ended: CancellationToken::new(),
             tracker: TaskTracker::new(),
             drain_deadline: settings.drain_deadline(),
+            rules: Arc::new(ArcSwap::from_pointee(rules)),
+            meters: Arc::new(meters),
+            redis: parts.redis.take(),
+            settings: Mutex::new(settings.clone()),
         };
-        let doorway = Arc::new(handle.doorway(settings, parts)?);
+        let doorway = Arc::new(handle.doorway(settings, parts));
         for (listener, acceptor) in [(http, None), (tls, acceptor)] {
             if let Some(listener) = listener {
                 handle
@@ -208,23 +224,39 @@ impl GatewayHandle {
         false
     }
 
-    fn doorway(&self, settings: &Settings, parts: Parts) -> Result<Doorway, StartError> {
-        let origin = Instant::now();
-        let table = RouteTable::new(&settings.routes, origin)?;
-        let meters = Arc::new(Meters::new(&table, parts.sinks, parts.keep, origin)?);
+    /// Goes by these settings from now on: routes, limits and trusted peers. All of them or, with an error, none; requests in flight
+    /// end under the rules under which they began. A limit that has not changed keeps what it has counted.
+    ///
+    /// Doors, connections and the drain's deadline stay as they are until the next start; the returned changes name them.
+    ///
+    /// # Errors
+    /// When a limit was never validated and makes no sense.
+    pub fn reload(&self, settings: &Settings) -> Result<Changes, InvalidQuota> {
+        let mut current = self.settings.lock();
+        let changes = Changes::between(&current, settings);
+        if changes.applied.is_empty() {
+            return Ok(changes);
+        }
+        let before = self.rules.load_full();
+        let rules = Rules::new(settings, self.redis.as_ref(), Instant::now(), Some(&before))?;
+        self.meters.expose(&rules.table);
+        self.rules.store(Arc::new(rules));
+        *current = settings.clone();
+        Ok(changes)
+    }
+
+    fn doorway(&self, settings: &Settings, parts: Parts) -> Doorway {
         let limits = &settings.connections;
         let head = HeadLimits {
             bytes_max: limits.head_bytes_max,
             fields_max: limits.head_fields_max,
         };
         let edge = Edge {
-            table,
-            strangers: Strangers::new(&settings.strangers, origin)?,
-            peers: Peers::new(&settings.trusted_peers),
+            rules: Arc::clone(&self.rules),
             fields_max: limits.head_fields_max,
             shelf: parts.shelf,
             health: parts.health,
-            meters: Arc::clone(&meters),
+            meters: Arc::clone(&self.meters),
             draining: self.draining.clone(),
         };
         let conf = ServerConf {
@@ -234,12 +266,11 @@ impl GatewayHandle {
         let mut proxy = http_proxy(&Arc::new(conf), edge);
         proxy.server_options = Some(no_bare_refusals());
         proxy.h2_options = Some(listeners::h2_options(head, limits.streams_max));
-        let trusted = Peers::new(&settings.trusted_peers);
-        Ok(Doorway {
+        Doorway {
             proxy: Arc::new(proxy),
-            meters,
+            meters: Arc::clone(&self.meters),
             connections: Connections::new(limits.total_max, limits.per_address_max),
-            trusts: Box::new(move |address| trusted.trusts(address)),
+            rules: Arc::clone(&self.rules),
             head,
             head_deadline: Duration::from_millis(limits.head_deadline_ms),
             handshake_deadline: Duration::from_millis(limits.handshake_deadline_ms),
@@ -252,7 +283,7 @@ impl GatewayHandle {
             draining: self.draining.clone(),
             ended: self.ended.clone(),
             shutdown: self.shutdown_watch(),
-        })
+        }
     }
 
     /// The beginning of the drain, in the form in which Pingora listens for it.

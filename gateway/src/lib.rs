@@ -23,6 +23,8 @@ mod edge;
 
 mod checks;
 
+mod explain;
+
 mod accept;
 mod body;
 mod forward;
@@ -34,12 +36,20 @@ mod refusal;
 
 mod events;
 mod exchange;
+
+mod limits;
+mod networks;
 mod routes;
+mod rules;
 
 pub use accept::Shelf;
+pub use checks::{Rule, Step};
+pub use explain::{Explanation, Outcome, Probe, explain};
 pub use gateway::{Doors, Gateway, GatewayHandle, Parts, StartError};
 pub use listeners::{TlsError, TlsMaterial};
+pub use rules::Changes;
 pub use settings::{
-    AcceptSettings, BotSettings, CertificateSettings, ConnectionSettings, ForwardSettings,
-    HealthPage, RateSettings, RouteSettings, Settings, Source, StrangerSettings,
+    AcceptSettings, AddressSettings, BotSettings, CertificateSettings, ConnectionSettings, Denied,
+    DenyFileError, Dimension, ForwardSettings, HealthPage, LimitSettings, RateSettings,
+    RouteSettings, Settings, Source, StrangerSettings,
 };

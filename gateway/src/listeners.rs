@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::edge::Edge;
 use crate::events::{Connected, Meters};
 use crate::head::HeadLimits;
+use crate::rules::CurrentRules;
 
 mod connections;
 mod gathered;
@@ -43,7 +44,7 @@ pub(crate) struct Doorway {
     pub(crate) proxy: Arc<HttpProxy<Edge>>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) connections: Arc<Connections>,
-    pub(crate) trusts: Box<dyn Fn(std::net::IpAddr) -> bool + Send + Sync>,
+    pub(crate) rules: CurrentRules,
     pub(crate) head: HeadLimits,
     pub(crate) head_deadline: Duration,
     pub(crate) handshake_deadline: Duration,
@@ -103,7 +104,12 @@ impl Doorway {
     }
 
     fn admit(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr, tls: Option<&Arc<Acceptor>>) {
-        let is_ours = (self.trusts)(peer.ip());
+        let rules = self.rules.load();
+        if rules.deny.denies(peer.ip()) {
+            self.meters.connection(Connected::Denied);
+            return;
+        }
+        let is_ours = rules.peers.trusts(peer.ip());
         let Some(admitted) = self.connections.admit(peer.ip(), is_ours) else {
             self.meters.connection(Connected::Limit);
             return;

@@ -3,6 +3,7 @@
 //! It exists so that a reason has one spelling in answers, metrics, logs and spans, and so that no check invents a status of
 //! its own. How the words are wrapped is for [`crate::problem`]; who is told is for [`crate::answer`].
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(crate) enum Refusal {
     Version,
     /// An `Expect` that cannot be met.
     Expectation,
+    /// Nothing is taken here from this address.
+    Address,
     /// No route has this path.
     NoRoute,
     /// The route knows no such bot.
@@ -63,7 +66,7 @@ pub(crate) enum Refusal {
 #[derive(Clone, Debug)]
 pub(crate) struct Limited {
     /// Which one, as in `RateLimit-Policy`.
-    pub(crate) limiter: &'static str,
+    pub(crate) limiter: Cow<'static, str>,
     /// How it is filled.
     pub(crate) quota: sallyport_security::Quota,
     /// What it said.
@@ -81,6 +84,7 @@ impl Refusal {
             Self::Malformed(_) | Self::BodyCut | Self::NotADelivery(..) => StatusCode::BAD_REQUEST,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
+            Self::Address => StatusCode::FORBIDDEN,
             Self::NoRoute | Self::UnknownBot => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -103,6 +107,7 @@ impl Refusal {
             Self::Malformed(_) => "malformed",
             Self::Version => "version",
             Self::Expectation => "expectation",
+            Self::Address => "address",
             Self::NoRoute => "no_route",
             Self::UnknownBot => "unknown_bot",
             Self::Method(_) => "method",
@@ -129,6 +134,7 @@ impl Refusal {
             Self::Malformed(_) | Self::BodyCut => &pages::MALFORMED_REQUEST,
             Self::Version => &pages::VERSION_NOT_SUPPORTED,
             Self::Expectation => &pages::EXPECTATION_FAILED,
+            Self::Address => &pages::ADDRESS_NOT_ALLOWED,
             Self::NoRoute | Self::UnknownBot => &pages::NOT_FOUND,
             Self::Method(_) => &pages::METHOD_NOT_ALLOWED,
             Self::ContentType(_) => &pages::UNSUPPORTED_TYPE,
@@ -158,6 +164,9 @@ impl Refusal {
             Self::Version => "This server speaks HTTP/1.1 and, over TLS, HTTP/2.".to_owned(),
             Self::Expectation => {
                 "The only expectation that can be met here is 100-continue.".to_owned()
+            }
+            Self::Address => {
+                "Nothing is taken here from your address. Ask whoever runs this server.".to_owned()
             }
             Self::NoRoute => "Nothing lives at this path. Check it for typing mistakes.".to_owned(),
             Self::UnknownBot => {
@@ -210,6 +219,7 @@ impl Refusal {
             | Self::Malformed(_)
             | Self::Version
             | Self::Expectation
+            | Self::Address
             | Self::NoRoute
             | Self::UnknownBot
             | Self::Method(_)

@@ -12,8 +12,11 @@ use http::Method;
 use sallyport_security::{Digest, InvalidQuota, RateLimiter};
 use sallyport_sources::telegram;
 
+use crate::limits::{Limit, Limits};
+use crate::networks::OpenTo;
 use crate::settings::{
-    AcceptSettings, BotSettings, ForwardSettings, HealthPage, RouteSettings, Source,
+    AcceptSettings, BotSettings, ForwardSettings, HealthPage, RateSettings, RouteSettings,
+    Settings, Source,
 };
 
 /// All routes, in the order in which they are tried.
@@ -27,6 +30,10 @@ pub(crate) struct Route {
     /// The methods it takes, ready for an `Allow` header.
     pub(crate) allow: Arc<str>,
     methods: Vec<Method>,
+    /// The limits with names that its requests count against.
+    pub(crate) limits: Vec<Arc<Limit>>,
+    /// The networks that it is open to.
+    pub(crate) open_to: OpenTo,
     /// What it does.
     pub(crate) action: Action,
 }
@@ -58,7 +65,7 @@ pub(crate) struct Accepting {
     pub(crate) source: Source,
     pub(crate) body_bytes_max: usize,
     pub(crate) body_deadline: Duration,
-    pub(crate) limit: RateLimiter<()>,
+    pub(crate) limit: Arc<RateLimiter<()>>,
     bots: HashMap<String, Arc<Bot>>,
 }
 
@@ -69,7 +76,7 @@ pub(crate) struct Bot {
     /// As it stands in metrics: `telegram:ops`.
     pub(crate) source: Arc<str>,
     pub(crate) keys: telegram::Keys,
-    pub(crate) limit: RateLimiter<()>,
+    pub(crate) limit: Arc<RateLimiter<()>>,
 }
 
 /// How a route hands requests on.
@@ -89,14 +96,29 @@ pub(crate) struct Found<'p> {
 }
 
 impl RouteTable {
-    /// Builds the table; the pages of `/problems/` come with every edge.
+    /// Builds the table; the pages of `/problems/` come with every edge. Limits that have not changed go on counting where
+    /// they stand in `before`.
     ///
     /// # Errors
     /// When a limit was never validated and makes no sense.
-    pub(crate) fn new(settings: &[RouteSettings], origin: Instant) -> Result<Self, InvalidQuota> {
+    pub(crate) fn new(
+        settings: &Settings,
+        limits: &Limits,
+        origin: Instant,
+        before: Option<&Self>,
+    ) -> Result<Self, InvalidQuota> {
+        let route = |route: &RouteSettings| {
+            let before = before.and_then(|table| table.named(&route.path));
+            let made = Route::new(route, limits, origin, before)?;
+            Ok(Arc::new(Route {
+                open_to: OpenTo::new(&settings.addresses, &route.from),
+                ..made
+            }))
+        };
         let mut routes = settings
+            .routes
             .iter()
-            .map(|route| Route::new(route, origin).map(Arc::new))
+            .map(route)
             .collect::<Result<Vec<_>, _>>()?;
         routes.push(Arc::new(Route::problems()));
         Ok(Self(routes))
@@ -113,6 +135,14 @@ impl RouteTable {
         })
     }
 
+    /// The route of this template.
+    fn named(&self, template: &str) -> Option<&Route> {
+        let mut routes = self.0.iter();
+        routes
+            .find(|route| &*route.template == template)
+            .map(|route| &**route)
+    }
+
     /// All routes, for what is prepared per route at the start.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.0.iter()
@@ -120,10 +150,19 @@ impl RouteTable {
 }
 
 impl Route {
-    fn new(settings: &RouteSettings, origin: Instant) -> Result<Self, InvalidQuota> {
+    fn new(
+        settings: &RouteSettings,
+        limits: &Limits,
+        origin: Instant,
+        before: Option<&Self>,
+    ) -> Result<Self, InvalidQuota> {
         let (action, methods) = if let Some(accept) = &settings.accept {
             (
-                Action::Accept(Accepting::new(accept, origin)?),
+                Action::Accept(Accepting::new(
+                    accept,
+                    origin,
+                    before.and_then(Self::accepting),
+                )?),
                 vec![Method::POST],
             )
         } else if let Some(forward) = &settings.forward {
@@ -142,10 +181,21 @@ impl Route {
             };
             (action, vec![Method::GET, Method::HEAD])
         };
-        Ok(Self::with(&settings.path, methods, action))
+        Ok(Self {
+            limits: limits.named(&settings.limits),
+            ..Self::with(&settings.path, methods, action)
+        })
     }
 
-    fn problems() -> Self {
+    /// How it takes webhooks, if it does.
+    pub(crate) fn accepting(&self) -> Option<&Accepting> {
+        match &self.action {
+            Action::Accept(accepting) => Some(accepting),
+            Action::Forward(_) | Action::Health(_) | Action::Status(_) | Action::Problems => None,
+        }
+    }
+
+    pub(crate) fn problems() -> Self {
         let template = format!("{}*", crate::problem::PREFIX);
         Self::with(&template, vec![Method::GET, Method::HEAD], Action::Problems)
     }
@@ -164,6 +214,8 @@ impl Route {
             shape,
             allow: Arc::from(names.join(", ")),
             methods,
+            limits: Vec::new(),
+            open_to: OpenTo::default(),
             action,
         }
     }
@@ -193,22 +245,24 @@ fn methods_of(forward: &ForwardSettings) -> Vec<Method> {
 }
 
 impl Accepting {
-    fn new(settings: &AcceptSettings, origin: Instant) -> Result<Self, InvalidQuota> {
-        let bots = settings
-            .bots
-            .iter()
-            .map(|bot| {
-                Ok((
-                    bot.name.clone(),
-                    Arc::new(Bot::new(settings.source, bot, origin)?),
-                ))
-            })
-            .collect::<Result<_, InvalidQuota>>()?;
+    fn new(
+        settings: &AcceptSettings,
+        origin: Instant,
+        before: Option<&Self>,
+    ) -> Result<Self, InvalidQuota> {
+        let bot = |bot: &BotSettings| {
+            let before = before.and_then(|route| route.bot(&bot.name));
+            let counted = before.map(|bot| &bot.limit);
+            let made = Bot::new(settings.source, bot, origin, counted)?;
+            Ok((bot.name.clone(), Arc::new(made)))
+        };
+        let bots = settings.bots.iter().map(bot);
+        let bots = bots.collect::<Result<_, InvalidQuota>>()?;
         Ok(Self {
             source: settings.source,
             body_bytes_max: settings.body_bytes_max,
             body_deadline: Duration::from_millis(settings.body_deadline_ms),
-            limit: RateLimiter::new(settings.limit.quota()?, 1, origin),
+            limit: one_for_all(settings.limit, origin, before.map(|route| &route.limit))?,
             bots,
         })
     }
@@ -225,14 +279,32 @@ impl Accepting {
 }
 
 impl Bot {
-    fn new(source: Source, settings: &BotSettings, origin: Instant) -> Result<Self, InvalidQuota> {
+    fn new(
+        source: Source,
+        settings: &BotSettings,
+        origin: Instant,
+        counted: Option<&Arc<RateLimiter<()>>>,
+    ) -> Result<Self, InvalidQuota> {
         Ok(Self {
             name: settings.name.clone(),
             tenant: settings.tenant.clone(),
             source: Arc::from(format!("{}:{}", source.name(), settings.name)),
             keys: telegram::Keys::new(&settings.secrets),
-            limit: RateLimiter::new(settings.limit.quota()?, 1, origin),
+            limit: one_for_all(settings.limit, origin, counted)?,
         })
+    }
+}
+
+/// A limit that tells nobody apart; the one that was counted so far, if it is the same.
+fn one_for_all(
+    rate: RateSettings,
+    origin: Instant,
+    counted: Option<&Arc<RateLimiter<()>>>,
+) -> Result<Arc<RateLimiter<()>>, InvalidQuota> {
+    let quota = rate.quota()?;
+    match counted.filter(|limiter| limiter.quota() == quota) {
+        Some(limiter) => Ok(Arc::clone(limiter)),
+        None => Ok(Arc::new(RateLimiter::new(quota, 1, origin))),
     }
 }
 

@@ -3,7 +3,7 @@
 //! It exists so that every number of the edge stands in one place with its reason. Values are checked here, all at once,
 //! each with its key; reading files and environment is for the binary.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,21 +12,29 @@ use sallyport_security::addresses::Network;
 use serde::Deserialize;
 use validator::{Validate, ValidationError};
 
+mod addresses;
+mod limits;
 mod routes;
 
-pub use routes::{
-    AcceptSettings, BotSettings, ForwardSettings, HealthPage, RateSettings, RouteSettings, Source,
-};
+pub use addresses::{AddressSettings, Denied, DenyFileError};
+pub use limits::{Dimension, LimitSettings, RateSettings};
+pub use routes::{AcceptSettings, BotSettings, ForwardSettings, HealthPage, RouteSettings, Source};
 
 /// Routes are tried one after the other.
 const ROUTES_MAX: usize = 256;
+/// Each has a series of its own.
+const LIMITS_MAX: usize = 64;
+/// Limits that every edge has; what they are called in headers and metrics belongs to them.
+const OWN_LIMITS: [&str; 4] = ["address", "failures", "bot", "route"];
 
 /// The edge's settings.
-#[derive(Clone, Debug, Deserialize, Validate)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 #[validate(
     schema(function = "some_door_is_open"),
-    schema(function = "has_distinct_routes")
+    schema(function = "has_distinct_routes"),
+    schema(function = "limits_fit_their_routes"),
+    schema(function = "networks_have_names")
 )]
 pub struct Settings {
     /// Where plain HTTP is served; absent means nowhere.
@@ -45,6 +53,12 @@ pub struct Settings {
     /// Networks of our own load balancers and callers: their `traceparent` is continued. Anybody else's is not.
     #[validate(length(max = 64))]
     pub trusted_peers: Vec<Network>,
+    /// From where nothing is taken, and names for networks.
+    #[validate(nested)]
+    pub addresses: AddressSettings,
+    /// Limits that routes may ask for, by name.
+    #[validate(nested)]
+    pub limits: BTreeMap<String, LimitSettings>,
     /// How long a stop waits for requests in flight.
     #[validate(range(min = 100, max = 600_000, message = "must be 100–600000 ms"))]
     pub drain_deadline_ms: u64,
@@ -63,6 +77,8 @@ impl Default for Settings {
             connections: ConnectionSettings::default(),
             strangers: StrangerSettings::default(),
             trusted_peers: Vec::new(),
+            addresses: AddressSettings::default(),
+            limits: BTreeMap::new(),
             drain_deadline_ms: 10_000,
             routes: Vec::new(),
         }
@@ -77,7 +93,7 @@ impl Settings {
 }
 
 /// Where the certificate lies. Both empty: the development certificate that the start makes.
-#[derive(Clone, Debug, Default, Deserialize, Validate)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 #[validate(schema(function = "both_or_none"))]
 pub struct CertificateSettings {
@@ -96,7 +112,7 @@ impl CertificateSettings {
 }
 
 /// What a connection may cost before we know what it wants.
-#[derive(Clone, Debug, Deserialize, Validate)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConnectionSettings {
     /// Open connections in total. One costs about 20 KiB and a file descriptor.
@@ -141,7 +157,7 @@ impl Default for ConnectionSettings {
 }
 
 /// Limits by peer address. Verified requests never count here, or one neighbour could mute a bot.
-#[derive(Clone, Debug, Deserialize, Validate)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct StrangerSettings {
     /// Refused requests of one address: beyond that it reads 429 in place of the reason.
@@ -163,6 +179,65 @@ impl Default for StrangerSettings {
             addresses_max: 65_536,
         }
     }
+}
+
+fn refuse(code: &'static str, message: impl Into<String>) -> ValidationError {
+    ValidationError::new(code).with_message(message.into().into())
+}
+
+fn limits_fit_their_routes(settings: &Settings) -> Result<(), ValidationError> {
+    let limits = &settings.limits;
+    if limits.len() > LIMITS_MAX {
+        let message = format!("limits must be at most {LIMITS_MAX}");
+        return Err(refuse("limits", message));
+    }
+    for name in limits.keys() {
+        routes::is_a_name(name).map_err(|_| {
+            refuse(
+                "limits",
+                format!("limits: {name:?} must be 1–32 of a–z, 0–9, '-' and '_'"),
+            )
+        })?;
+        if OWN_LIMITS.contains(&name.as_str()) {
+            let message = format!("limits: {name} is the name of a limit that every edge has");
+            return Err(refuse("limits", message));
+        }
+    }
+    for route in &settings.routes {
+        let path = &route.path;
+        for name in &route.limits {
+            let limit = limits.get(name).ok_or_else(|| {
+                refuse(
+                    "limits",
+                    format!(
+                        "the route {path} asks for the limit {name:?}, which limits does not have"
+                    ),
+                )
+            })?;
+            if let Some(dimension) = limit.unknown_on(route.accept.is_some()) {
+                let message = format!(
+                    "the route {path} asks for the limit {name}, but nobody knows the {} of a request there",
+                    dimension.name()
+                );
+                return Err(refuse("limits", message));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn networks_have_names(settings: &Settings) -> Result<(), ValidationError> {
+    for route in &settings.routes {
+        let unknown = |name: &&String| crate::networks::listed(&settings.addresses, name).is_none();
+        if let Some(name) = route.from.iter().find(unknown) {
+            let path = &route.path;
+            let message = format!(
+                "the route {path} is open to {name:?}, which addresses.lists does not have"
+            );
+            return Err(refuse("from", message));
+        }
+    }
+    Ok(())
 }
 
 fn both_or_none(files: &CertificateSettings) -> Result<(), ValidationError> {

@@ -7,6 +7,10 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+mod set;
+
+pub use set::NetworkSet;
+
 /// The address by which a peer is limited: IPv4 whole, IPv6 by its /64, and an IPv4 address that comes
 /// wrapped in IPv6 as the IPv4 address it is.
 pub fn limit_key(address: IpAddr) -> IpAddr {
@@ -88,11 +92,7 @@ impl FromStr for Network {
                 .filter(|prefix| *prefix <= widest)
                 .ok_or_else(|| NetworkError::Prefix(digits.to_owned()))?,
         };
-        let masked = match address {
-            IpAddr::V4(v4) => IpAddr::V4(mask_v4(v4, prefix)),
-            IpAddr::V6(v6) => IpAddr::V6(mask_v6(v6, prefix)),
-        };
-        if masked == address {
+        if masked(address, prefix) == address {
             Ok(Self { address, prefix })
         } else {
             Err(NetworkError::HostBits(text.to_owned()))
@@ -110,6 +110,13 @@ impl<'de> serde::Deserialize<'de> for Network {
 impl serde::Serialize for Network {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+fn masked(address: IpAddr, prefix: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => IpAddr::V4(mask_v4(v4, prefix)),
+        IpAddr::V6(v6) => IpAddr::V6(mask_v6(v6, prefix)),
     }
 }
 

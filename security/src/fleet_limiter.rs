@@ -8,6 +8,7 @@
 //! While Redis answers, each process also keeps account of what it was granted itself. So when Redis goes away the
 //! share goes on from there, and does not begin with a full bucket.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sallyport_redis::{LimitAsk, LimitState, Redis};
@@ -15,7 +16,10 @@ use sallyport_telemetry::metrics::{Counter, counter};
 use sallyport_telemetry::{Label, Metric};
 use serde::Deserialize;
 
+use crate::limit_key::LimitKey;
 use crate::limiter::{Decision, Quota, RateLimiter};
+
+mod several;
 
 /// Whom a limit is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -76,9 +80,9 @@ pub struct Ruling {
 
 /// The buckets of one limit, by key.
 pub struct FleetLimiter {
-    name: &'static str,
+    name: Arc<str>,
     policy: Policy,
-    own: RateLimiter<String>,
+    own: RateLimiter<LimitKey>,
     redis: Option<Redis>,
     allowed: Counter,
     limited: Counter,
@@ -89,7 +93,7 @@ impl FleetLimiter {
     /// `origin` is any moment not after the first question.
     #[must_use]
     pub fn new(
-        name: &'static str,
+        name: &str,
         policy: Policy,
         redis: Option<Redis>,
         keys_max: usize,
@@ -100,7 +104,7 @@ impl FleetLimiter {
             counter(Metric::RateLimitDecisions, &labels)
         };
         Self {
-            name,
+            name: Arc::from(name),
             policy,
             own: RateLimiter::new(policy.quota, keys_max, origin),
             redis: redis.filter(|_| policy.scope == Scope::Shared),
@@ -109,61 +113,65 @@ impl FleetLimiter {
         }
     }
 
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// What it limits.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// Takes one token of `key`, if there is one. Waits for Redis no longer than a quick call may take, and not at all
     /// while it is known to be away.
     ///
     /// # Cancel safety
     /// A dropped call may have taken the token.
-    pub async fn take(&self, key: &str, now: Instant) -> Ruling {
+    pub async fn take(&self, key: &LimitKey, now: Instant) -> Ruling {
         let ruling = self.ask(key, now).await;
-        match ruling.decision.allowed {
-            true => self.allowed.increment(),
-            false => self.limited.increment(),
-        }
+        self.tell(&ruling);
         ruling
     }
 
-    async fn ask(&self, key: &str, now: Instant) -> Ruling {
-        let own = key.to_owned();
+    async fn ask(&self, key: &LimitKey, now: Instant) -> Ruling {
         let Some(redis) = &self.redis else {
             return Ruling {
-                decision: self.own.check(&own, now),
+                decision: self.own.check(key, now),
                 by: DecidedBy::Process,
             };
         };
         let share = redis.instances().max(1);
-        let Some(decision) = self.ask_fleet(redis, key).await else {
-            return self.ask_without(&own, share, now);
+        let name = self.name_in_redis(key);
+        let taken = redis.take(&[self.ask_of(&name)]).await.ok();
+        let Some(state) = taken.and_then(|taken| taken.limits.first().copied()) else {
+            return self.without_redis(share, |tokens| self.own.check_several(key, tokens, now));
         };
-        if decision.allowed {
-            self.own.used(&own, share, now);
+        let ruling = by_fleet(&state);
+        if ruling.decision.allowed {
+            self.own.used(key, share, now);
         }
-        Ruling {
-            decision,
-            by: DecidedBy::Fleet,
-        }
+        ruling
     }
 
-    async fn ask_fleet(&self, redis: &Redis, key: &str) -> Option<Decision> {
-        let name = format!("{}:{key}", self.name);
-        let ask = LimitAsk {
-            name: &name,
+    fn name_in_redis(&self, key: &LimitKey) -> String {
+        format!("{}:{key}", self.name)
+    }
+
+    fn ask_of<'n>(&self, name: &'n str) -> LimitAsk<'n> {
+        LimitAsk {
+            name,
             algorithm: self.policy.quota.algorithm(),
             window: self.policy.quota.window(),
             max: self.policy.quota.burst(),
             tokens: 1,
-        };
-        let taken = redis.take(&[ask]).await.ok()?;
-        let state: &LimitState = taken.limits.first()?;
-        Some(Decision {
-            allowed: taken.allowed,
-            remaining: state.remaining,
-            reset_after: state.full_after,
-            retry_after: state.enough_after,
-        })
+        }
     }
 
-    fn ask_without(&self, key: &String, share: u32, now: Instant) -> Ruling {
+    /// What the policy makes of it while Redis is away. `own` asks this process's own account for so many.
+    fn without_redis(&self, share: u32, own: impl FnOnce(u32) -> Decision) -> Ruling {
         let by_policy = |allowed| Ruling {
             decision: Decision {
                 allowed,
@@ -182,7 +190,7 @@ impl FleetLimiter {
             WhenAway::Closed => by_policy(false),
             WhenAway::Share => {
                 // A request counts as often as there are processes: that is a quota of a share's size.
-                let mut decision = self.own.check_several(key, share, now);
+                let mut decision = own(share);
                 decision.remaining /= share;
                 Ruling {
                     decision,
@@ -190,6 +198,25 @@ impl FleetLimiter {
                 }
             }
         }
+    }
+
+    fn tell(&self, ruling: &Ruling) {
+        match ruling.decision.allowed {
+            true => self.allowed.increment(),
+            false => self.limited.increment(),
+        }
+    }
+}
+
+fn by_fleet(state: &LimitState) -> Ruling {
+    Ruling {
+        decision: Decision {
+            allowed: state.enough_after.is_zero(),
+            remaining: state.remaining,
+            reset_after: state.full_after,
+            retry_after: state.enough_after,
+        },
+        by: DecidedBy::Fleet,
     }
 }
 

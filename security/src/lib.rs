@@ -17,11 +17,14 @@ mod limiter;
 
 mod fleet_limiter;
 
+mod limit_key;
+
 pub mod addresses;
 pub mod headers;
 
 pub use compare::{Digest, constant_time_eq};
 pub use fleet_limiter::{DecidedBy, FleetLimiter, Policy, Ruling, Scope, WhenAway};
+pub use limit_key::LimitKey;
 pub use limiter::{Decision, InvalidQuota, Quota, RateLimiter};
-pub use sallyport_redis::Algorithm;
+pub use sallyport_redis::{Algorithm, Redis};
 pub use secret::Secret;

@@ -147,7 +147,12 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
 
     /// What [`RateLimiter::check`] would say, without counting anything.
     pub fn peek(&self, key: &K, now: Instant) -> Decision {
-        self.ask(key, Asking::Look, now)
+        self.peek_several(key, 1, now)
+    }
+
+    /// What [`RateLimiter::check_several`] would say, without counting anything.
+    pub fn peek_several(&self, key: &K, tokens: u32, now: Instant) -> Decision {
+        self.ask(key, Asking::Look(tokens), now)
     }
 
     /// So many of `key` were used, whether there was room or not.
@@ -177,8 +182,8 @@ impl<K: Hash + Eq + Clone> RateLimiter<K> {
 /// What is done with a key's usage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asking {
-    /// One is asked for, and not counted.
-    Look,
+    /// So many are asked for, and not counted.
+    Look(u32),
     /// So many are counted if there is room for all of them.
     Take(u32),
     /// So many are counted, up to the quota.
@@ -189,8 +194,7 @@ impl Asking {
     /// How many are asked for; never more than a quota holds.
     fn tokens(self, quota: &Quota) -> u32 {
         match self {
-            Self::Look => 1,
-            Self::Take(tokens) | Self::Used(tokens) => tokens.min(quota.burst),
+            Self::Look(tokens) | Self::Take(tokens) | Self::Used(tokens) => tokens.min(quota.burst),
         }
     }
 }
@@ -252,7 +256,7 @@ impl<K: Hash + Eq + Clone, U: Usage> Shards<K, U> {
         if let Some(usage) = shard.by_key.get_mut(key) {
             return usage.ask(quota, asking, now);
         }
-        if asking == Asking::Look {
+        if matches!(asking, Asking::Look(_)) {
             return U::default().ask(quota, asking, now);
         }
         if shard.by_key.len() >= self.keys_per_shard {

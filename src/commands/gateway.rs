@@ -14,6 +14,7 @@ use crate::commands::drained;
 use crate::ground::{self, Ground};
 use crate::patience::Patience;
 use crate::places;
+use crate::reload::Reloads;
 use crate::settings::Settings;
 use crate::signals::{Signals, Stops};
 use crate::sockets::{self, Sockets};
@@ -22,6 +23,7 @@ pub(crate) async fn run(places: &Places, sockets: &Sockets) -> anyhow::Result<Ex
     let (settings, _) = places::settings(places)?;
     let (identity, _log) = ground::start_log(&settings)?;
     let signals = Signals::install()?;
+    let reloads = Reloads::install(places)?;
     let stops = signals.stops();
     let patience = Patience::until(stops.soft.clone());
     let ground = Ground::lay(&settings, identity, ProcessRole::Edge, sockets, &patience).await?;
@@ -29,7 +31,10 @@ pub(crate) async fn run(places: &Places, sockets: &Sockets) -> anyhow::Result<Ex
     sockets::tell_ready();
 
     let work = async {
-        stops.soft.cancelled().await;
+        stops
+            .soft
+            .run_until_cancelled(reloads.serve(&edge, &settings))
+            .await;
         ground.leave(sockets);
         edge.drain().await;
         drop(edge);
@@ -48,6 +53,7 @@ pub(crate) async fn open(
 ) -> anyhow::Result<GatewayHandle> {
     let given = |address: Option<SocketAddr>| address.and_then(|address| sockets.take(address));
     let parts = Parts {
+        redis: ground.redis.clone(),
         shelf: Arc::new(ground.queue.intake()),
         health: ground.health.clone(),
         sinks: Arc::clone(&ground.sinks),

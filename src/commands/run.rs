@@ -22,6 +22,7 @@ use crate::levers::{PostgresAway, WorkerKill};
 use crate::patience::Patience;
 use crate::places;
 use crate::ready::{self, Ready};
+use crate::reload::Reloads;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::sockets::{self, Sockets};
@@ -39,6 +40,7 @@ pub(crate) async fn run(
     let model = fitting::fit(&mut settings, places, arguments)?;
     let (identity, _log) = ground::start_log(&settings)?;
     let signals = Signals::install()?;
+    let reloads = Reloads::install(places)?;
     let stops = signals.stops();
 
     // The start listens to signals, too: it may have to wait for Postgres.
@@ -76,7 +78,10 @@ pub(crate) async fn run(
         announce(&ready)?;
         backups::keep_to_the_schedule(&settings, places, &ground, stops.soft.child_token());
         sockets::tell_ready();
-        let pool = until_stopped(&settings, &ground, pool, kills, &stops.soft).await?;
+        let pool = tokio::select! {
+            pool = until_stopped(&settings, &ground, pool, kills, &stops.soft) => pool?,
+            never = reloads.serve(&edge, &settings) => match never {},
+        };
         ground.leave(sockets);
         let parts = Running {
             edge,

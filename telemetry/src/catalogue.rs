@@ -183,6 +183,10 @@ catalogue! {
         "Spans and log lines that could not be kept.";
     TelemetryQueueLength: Gauge, Count, "sallyport_telemetry_queue_length", [Signal], "Spans and log lines that wait.";
     LogEvents: Counter, Count, "sallyport_log_events_total", [Severity], "Log lines by severity.";
+    ConfigLastReloadSuccessful: Gauge, Count, "sallyport_config_last_reload_successful", [],
+        "1 while the newest settings are in force, 0 when they were refused and older ones are.";
+    ConfigLastReloadSuccess: Gauge, Seconds, "sallyport_config_last_reload_success_timestamp_seconds", [],
+        "When the settings in force were read.";
     BuildInfo: Gauge, Count, "sallyport_build_info", [Version, Revision], "Always 1; its labels say what is running.";
     ProcessCpu: Counter, Seconds, "process_cpu_seconds_total", [], "User and system time of the process.";
     ProcessOpenFds: Gauge, Count, "process_open_fds", [], "Open file descriptors.";

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use sallyport_redis::{Kin, Redis, RedisUrl, Settings};
-use sallyport_security::{FleetLimiter, Policy, Quota, Scope, WhenAway};
+use sallyport_security::{FleetLimiter, LimitKey, Policy, Quota, Scope, WhenAway};
 use sallyport_telemetry::{Health, Identity};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -122,7 +122,7 @@ async fn take(redis: Redis, taken: Arc<Mutex<Vec<Instant>>>, stop: CancellationT
     let limiter = FleetLimiter::new("faults", policy, Some(redis), 10, Instant::now());
     let asking = async {
         loop {
-            let ruling = limiter.take("all", Instant::now()).await;
+            let ruling = limiter.take(&LimitKey::ALL, Instant::now()).await;
             if ruling.decision.allowed {
                 taken.lock().push(Instant::now());
             }

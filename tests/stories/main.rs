@@ -22,6 +22,7 @@ mod kills;
 mod order;
 mod peers;
 mod recovery;
+mod reload;
 mod restarts;
 mod spool;
 mod traces;

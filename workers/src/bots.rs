@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use sallyport_kit::{App, Role, Us};
 use sallyport_queue::ErrorNote;
 use sallyport_redis::Redis;
-use sallyport_security::{FleetLimiter, InvalidQuota};
+use sallyport_security::{FleetLimiter, InvalidQuota, LimitKey};
 use sallyport_telegram::{BotApi, InvalidToken};
 use sallyport_telemetry::health::ComponentHandle;
 use sallyport_telemetry::{Event, Health};
@@ -46,7 +46,7 @@ pub struct Bot {
     username: OnceLock<String>,
     pacer: Mutex<Pacer>,
     /// What it may send in bulk; `None` where only what is refused has to wait.
-    bulk: Option<Arc<FleetLimiter>>,
+    bulk: Option<(Arc<FleetLimiter>, LimitKey)>,
     paused: AtomicBool,
     health: ComponentHandle,
 }
@@ -99,7 +99,8 @@ impl Bot {
             receive: settings.receive.clone(),
             username: OnceLock::new(),
             pacer: Mutex::new(Pacer::new(settings.pacing)),
-            bulk: (settings.pacing == Pacing::Cloud).then(|| Arc::clone(bulk)),
+            bulk: (settings.pacing == Pacing::Cloud)
+                .then(|| (Arc::clone(bulk), LimitKey::from(settings.name.as_str()))),
             paused: AtomicBool::new(false),
             health: health.component(format!("telegram {}", settings.name), false),
         })
@@ -129,14 +130,14 @@ impl Bot {
     /// longest for as long as a quick call of Redis may take.
     pub async fn turn(&self, step: Step, now: Instant) -> Turn {
         if step.bulk
-            && let Some(bulk) = &self.bulk
+            && let Some((bulk, name)) = &self.bulk
         {
             // The chat is looked at first: what its own pace holds back must not use up a turn of the others.
             let wait = self.pacer.lock().wait(step, now);
             if wait > Duration::ZERO {
                 return Turn::Wait(wait);
             }
-            let decision = bulk.take(&self.name, now).await.decision;
+            let decision = bulk.take(name, now).await.decision;
             if !decision.allowed {
                 return Turn::Wait(decision.retry_after + ROUNDING);
             }

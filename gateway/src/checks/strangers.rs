@@ -3,7 +3,9 @@
 //! Two buckets per address: one for requests to routes that verify nothing here, one for requests that were refused. A
 //! verified request touches neither, so a flood from next door mutes nobody.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use sallyport_security::addresses::limit_key;
@@ -16,20 +18,33 @@ use crate::settings::StrangerSettings;
 
 /// What each address has left.
 pub(crate) struct Strangers {
-    unverified: RateLimiter<IpAddr>,
-    failures: RateLimiter<IpAddr>,
+    settings: StrangerSettings,
+    unverified: Arc<RateLimiter<IpAddr>>,
+    failures: Arc<RateLimiter<IpAddr>>,
 }
 
 impl Strangers {
-    /// Full buckets for everybody.
+    /// Full buckets for everybody; those of `before` if nothing about them has changed.
     ///
     /// # Errors
     /// When a limit was never validated and makes no sense.
-    pub(crate) fn new(settings: &StrangerSettings, origin: Instant) -> Result<Self, InvalidQuota> {
-        let bucket = |quota| RateLimiter::new(quota, settings.addresses_max, origin);
+    pub(crate) fn new(
+        settings: &StrangerSettings,
+        origin: Instant,
+        before: Option<&Self>,
+    ) -> Result<Self, InvalidQuota> {
+        let bucket = |quota| Arc::new(RateLimiter::new(quota, settings.addresses_max, origin));
+        let (unverified, failures) = match before.filter(|before| before.settings == *settings) {
+            Some(before) => (Arc::clone(&before.unverified), Arc::clone(&before.failures)),
+            None => (
+                bucket(settings.unverified.quota()?),
+                bucket(settings.failures.quota()?),
+            ),
+        };
         Ok(Self {
-            unverified: bucket(settings.unverified.quota()?),
-            failures: bucket(settings.failures.quota()?),
+            settings: settings.clone(),
+            unverified,
+            failures,
         })
     }
 
@@ -39,7 +54,7 @@ impl Strangers {
     /// When the address has used up its bucket.
     pub(crate) fn admit(&self, asked: &Asked<'_>, meters: &Meters) -> Result<Limited, Refusal> {
         let limited = Limited {
-            limiter: "address",
+            limiter: Cow::Borrowed("address"),
             quota: self.unverified.quota(),
             decision: self.unverified.check(&limit_key(asked.address), asked.now),
         };
@@ -63,7 +78,7 @@ impl Strangers {
             return refusal;
         }
         let limited = Limited {
-            limiter: "failures",
+            limiter: Cow::Borrowed("failures"),
             quota: self.failures.quota(),
             decision: self.failures.check(&limit_key(address), now),
         };

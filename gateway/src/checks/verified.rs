@@ -2,6 +2,8 @@
 //!
 //! Two buckets: one of the route, which shields the house, and one of the bot, which shields its neighbours.
 
+use std::borrow::Cow;
+
 use super::Asked;
 use crate::events::Meters;
 use crate::refusal::{Limited, Refusal};
@@ -15,7 +17,7 @@ pub(super) fn check(
 ) -> Result<Limited, Refusal> {
     // The bot's own bucket first: what it refuses must not use up what all bots share.
     let own = Limited {
-        limiter: "bot",
+        limiter: Cow::Borrowed("bot"),
         quota: bot.limit.quota(),
         decision: bot.limit.check(&(), asked.now),
     };
@@ -24,7 +26,7 @@ pub(super) fn check(
         return Err(Refusal::TooFast(own));
     }
     let shared = Limited {
-        limiter: "route",
+        limiter: Cow::Borrowed("route"),
         quota: accepting.limit.quota(),
         decision: accepting.limit.check(&(), asked.now),
     };

@@ -41,6 +41,13 @@ pub(crate) const EXPECTATION_FAILED: Page = Page {
     fix: "Leave the field out, or send 100-continue.",
 };
 
+pub(crate) const ADDRESS_NOT_ALLOWED: Page = Page {
+    name: "address-not-allowed",
+    title: "Address not allowed",
+    meaning: "Nothing is taken at this path from the address that the request came from, or nothing at all.",
+    fix: "Send from a network that this path is open to, or ask whoever runs this server to add yours.",
+};
+
 pub(crate) const NOT_FOUND: Page = Page {
     name: "not-found",
     title: "Not found",
@@ -143,12 +150,13 @@ pub(crate) const UNAVAILABLE: Page = Page {
 };
 
 /// All of them, for the addresses at which they are served.
-pub(super) const ALL: [&Page; 19] = [
+pub(super) const ALL: [&Page; 20] = [
     &TOO_SLOW,
     &HEAD_TOO_LARGE,
     &MALFORMED_REQUEST,
     &VERSION_NOT_SUPPORTED,
     &EXPECTATION_FAILED,
+    &ADDRESS_NOT_ALLOWED,
     &NOT_FOUND,
     &CONFLICT,
     &METHOD_NOT_ALLOWED,

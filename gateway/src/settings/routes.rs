@@ -5,11 +5,13 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use sallyport_security::{Algorithm, InvalidQuota, Quota, Secret};
+use sallyport_security::Secret;
 use serde::Deserialize;
 use validator::{Validate, ValidationError};
+
+use super::limits::RateSettings;
+use super::refuse;
 
 /// Secrets that count at the same time: the current one, the next one, and room for a mistake.
 const SECRETS_MAX: usize = 4;
@@ -17,7 +19,7 @@ const SECRETS_MAX: usize = 4;
 const BOTS_MAX: usize = 1_000;
 
 /// A path and what is done there. Exactly one of `accept`, `forward` and `health` must be set.
-#[derive(Clone, Debug, Deserialize, Validate)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = "does_one_thing"))]
 pub struct RouteSettings {
@@ -35,6 +37,16 @@ pub struct RouteSettings {
     /// Who may see the page `status`: callers with one of these bearer tokens.
     #[serde(default)]
     pub tokens: Vec<Secret>,
+    /// Names of networks that the route is open to: lists of `addresses`, `telegram`, `github`. None: to everybody who is not
+    /// denied.
+    #[serde(default)]
+    #[validate(length(max = 16, message = "must be at most sixteen"))]
+    pub from: Vec<String>,
+    /// Names of limits that requests of this route count against, beside those that every route has. Accept and forward
+    /// routes only.
+    #[serde(default)]
+    #[validate(length(max = 8, message = "must be at most eight"))]
+    pub limits: Vec<String>,
 }
 
 /// Who sends the webhooks of a route.
@@ -55,7 +67,7 @@ impl Source {
 }
 
 /// How webhooks are taken.
-#[derive(Clone, Debug, Deserialize, Validate)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = "has_distinct_bots"))]
 pub struct AcceptSettings {
@@ -93,7 +105,7 @@ fn default_route_limit() -> RateSettings {
 }
 
 /// One bot that a source sends to.
-#[derive(Clone, Debug, Deserialize, Validate)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = "has_webhook_secrets"))]
 pub struct BotSettings {
@@ -121,7 +133,7 @@ fn default_bot_limit() -> RateSettings {
 }
 
 /// How requests are handed on.
-#[derive(Clone, Debug, Deserialize, Validate)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ForwardSettings {
     /// Where to.
@@ -175,45 +187,6 @@ pub enum HealthPage {
     Status,
 }
 
-/// A limit: so many requests in so long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-pub struct RateSettings {
-    /// Requests at once when there were none before.
-    #[validate(range(min = 1, max = 10_000_000, message = "must be 1–10000000"))]
-    pub requests: u32,
-    /// How long it takes until nothing of a used up limit is missing any more.
-    #[validate(range(min = 1, max = 86_400, message = "must be 1–86400 s"))]
-    pub window_seconds: u64,
-    /// How they are counted.
-    #[serde(default)]
-    pub algorithm: Algorithm,
-}
-
-impl RateSettings {
-    /// So many in so many seconds, as a bucket that fills steadily.
-    pub(super) fn bucket(requests: u32, window_seconds: u64) -> Self {
-        Self {
-            requests,
-            window_seconds,
-            algorithm: Algorithm::TokenBucket,
-        }
-    }
-
-    /// The quota that this describes.
-    ///
-    /// # Errors
-    /// When the numbers were never validated and make no sense.
-    pub fn quota(&self) -> Result<Quota, InvalidQuota> {
-        let quota = Quota::try_new(self.requests, Duration::from_secs(self.window_seconds))?;
-        Ok(quota.counted_by(self.algorithm))
-    }
-}
-
-fn refuse(code: &'static str, message: impl Into<String>) -> ValidationError {
-    ValidationError::new(code).with_message(message.into().into())
-}
-
 fn does_one_thing(route: &RouteSettings) -> Result<(), ValidationError> {
     let things = [
         route.accept.is_some(),
@@ -249,6 +222,12 @@ fn does_one_thing(route: &RouteSettings) -> Result<(), ValidationError> {
             "tokens mean something for health: status only",
         ));
     }
+    if route.health.is_some() && !route.limits.is_empty() {
+        return Err(refuse(
+            "limited_health",
+            "limits must be empty for health, which is answered whatever else happens",
+        ));
+    }
     Ok(())
 }
 
@@ -271,7 +250,7 @@ fn is_a_path(path: &str) -> Result<(), ValidationError> {
     ))
 }
 
-fn is_a_name(name: &str) -> Result<(), ValidationError> {
+pub(super) fn is_a_name(name: &str) -> Result<(), ValidationError> {
     let plain =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
     if (1..=32).contains(&name.len()) && name.bytes().all(plain) {

@@ -111,14 +111,20 @@ pub(crate) fn settings() -> Value {
     })
 }
 
+/// Settings as the edge gets them.
+pub(crate) fn checked(settings: Value) -> Settings {
+    let settings: Settings = serde_json::from_value(settings).unwrap();
+    validator::Validate::validate(&settings).unwrap();
+    settings
+}
+
 impl Door {
     pub(crate) async fn open() -> Self {
         Self::with(settings()).await
     }
 
     pub(crate) async fn with(settings: Value) -> Self {
-        let settings: Settings = serde_json::from_value(settings).unwrap();
-        validator::Validate::validate(&settings).unwrap();
+        let settings = checked(settings);
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let chain = made.cert.pem();
         let tls = TlsMaterial::from_pem(
@@ -131,6 +137,7 @@ impl Door {
         let health = Health::new(Identity::new("edge-test", "0.0.0", "test"));
         let succeeded = CancellationToken::new();
         let parts = Parts {
+            redis: None,
             shelf: Arc::clone(&shelf) as Arc<dyn Shelf>,
             health: health.clone(),
             sinks: Arc::clone(&kept) as Arc<dyn SpanSink>,

@@ -102,3 +102,90 @@ async fn a_stranger_uses_up_the_address_and_not_the_health_pages() {
     assert_eq!(door.ask(get("/health/live")).await.status, 200);
     assert_eq!(door.update(&said(1)).await.status, 200);
 }
+
+/// An update from a chat and somebody in it.
+fn from(update_id: i64, chat: i64, person: i64) -> String {
+    json!({"update_id": update_id, "message": {"chat": {"id": chat}, "from": {"id": person}, "text": "hi"}})
+        .to_string()
+}
+
+#[tokio::test]
+async fn a_loud_person_waits_while_the_others_and_the_house_go_on() {
+    let mut settings = settings();
+    settings["limits"] = json!({
+        "person": {"by": ["user"], "rate": {"requests": 2, "window_seconds": 60}},
+        "house": {"rate": {"requests": 5, "window_seconds": 60, "algorithm": "fixed_window"}},
+    });
+    settings["routes"][0]["limits"] = json!(["person", "house"]);
+    let door = Door::with(settings).await;
+
+    let first = door.update(&from(1, 42, 7)).await;
+    assert_eq!(
+        first.header("ratelimit-policy"),
+        Some("\"bot\";q=20000;w=1, \"person\";q=2;w=60, \"house\";q=5;w=60")
+    );
+    assert_eq!(first.header("ratelimit"), Some("\"person\";r=1;t=30"));
+    // The same person in another chat is the same person.
+    assert_eq!(door.update(&from(2, 43, 7)).await.status, 200);
+    let mut refused = Vec::new();
+    for update in 3..=20 {
+        refused.push(door.update(&from(update, 42, 7)).await);
+    }
+    // What was refused to one has cost the others nothing: three of five are left to the house.
+    for update in 21..=23 {
+        assert_eq!(door.update(&from(update, 42, update)).await.status, 200);
+    }
+    let all = door.update(&from(24, 44, 24)).await;
+
+    for answer in &refused {
+        answer.is_problem(429, "rate-limited");
+        assert_eq!(
+            answer.header("ratelimit-policy"),
+            Some("\"person\";q=2;w=60")
+        );
+    }
+    all.is_problem(429, "rate-limited");
+    assert_eq!(all.header("ratelimit-policy"), Some("\"house\";q=5;w=60"));
+    assert_eq!(door.shelf.stored.lock().len(), 5);
+}
+
+#[tokio::test]
+async fn a_stop_button_is_never_held_up() {
+    let mut settings = settings();
+    settings["limits"] =
+        json!({"chat": {"by": ["chat"], "rate": {"requests": 1, "window_seconds": 3600}}});
+    settings["routes"][0]["limits"] = json!(["chat"]);
+    let door = Door::with(settings).await;
+    let stop = |update_id: i64| {
+        let message = json!({"chat": {"id": 42}});
+        json!({"update_id": update_id, "callback_query": {"id": "1", "from": {"id": 7}, "data": "stop:1", "message": message}})
+            .to_string()
+    };
+
+    assert_eq!(door.update(&said(1)).await.status, 200);
+    assert_eq!(door.update(&said(2)).await.status, 429);
+    for update in 3..=6 {
+        assert_eq!(door.update(&stop(update)).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn callers_of_an_api_count_by_their_keys() {
+    let mut settings = settings();
+    settings["limits"] =
+        json!({"key": {"by": ["api_key", "route"], "rate": {"requests": 2, "window_seconds": 60}}});
+    settings["routes"][4]["limits"] = json!(["key"]);
+    let door = Door::with(settings).await;
+    let call = |key: &str| {
+        format!("GET /ops/x HTTP/1.1\r\nHost: edge\r\nAuthorization: Bearer {key}\r\n\r\n")
+    };
+
+    // Nobody serves it, which is not the limit's business.
+    assert_eq!(door.ask(call("one")).await.status, 502);
+    assert_eq!(door.ask(call("one")).await.status, 502);
+    let refused = door.ask(call("one")).await;
+    let neighbour = door.ask(call("two")).await;
+
+    refused.is_problem(429, "rate-limited");
+    assert_eq!(neighbour.status, 502);
+}

@@ -30,7 +30,7 @@ async fn granted(limiter: &FleetLimiter, asks: usize) -> (usize, DecidedBy) {
     let mut granted = 0;
     let mut by = DecidedBy::Process;
     for _ in 0..asks {
-        let ruling = limiter.take("bot", Instant::now()).await;
+        let ruling = limiter.take(&LimitKey::from("bot"), Instant::now()).await;
         granted += usize::from(ruling.decision.allowed);
         by = ruling.by;
     }
@@ -132,7 +132,7 @@ async fn every_question_is_answered_and_shares_hold_while_redis_dies() {
             tasks.spawn(async move {
                 let mut granted_while_dead: Vec<Instant> = Vec::new();
                 while !stop.is_cancelled() {
-                    let ruling = limiter.take("bot", Instant::now()).await;
+                    let ruling = limiter.take(&LimitKey::from("bot"), Instant::now()).await;
                     if ruling.decision.allowed && is_dead.load(Ordering::SeqCst) {
                         granted_while_dead.push(Instant::now());
                     }
@@ -200,4 +200,63 @@ fn most_within(window: Duration, moments: &[Instant]) -> usize {
             .count()
     });
     most.max().unwrap_or(0)
+}
+
+/// How many of so many requests count against both, one after the other.
+async fn granted_by_both(limiters: [&FleetLimiter; 2], asks: usize) -> usize {
+    let asks_each = limiters.map(|limiter| (limiter, LimitKey::ALL));
+    let mut granted = 0;
+    for _ in 0..asks {
+        let rulings = FleetLimiter::take_all(&asks_each, Instant::now()).await;
+        assert_eq!(rulings.len(), 2);
+        granted += usize::from(rulings.iter().all(|ruling| ruling.decision.allowed));
+    }
+    granted
+}
+
+#[tokio::test]
+async fn what_one_limit_refuses_counts_against_none() {
+    for (first, second) in [
+        (Scope::Local, Scope::Local),
+        (Scope::Local, Scope::Shared),
+        (Scope::Shared, Scope::Shared),
+    ] {
+        let settings = shared_settings();
+        let named = |name, burst, scope| {
+            let policy = Policy {
+                scope,
+                ..policy(burst, HOUR, WhenAway::Share)
+            };
+            FleetLimiter::new(name, policy, Some(open(&settings)), 100, Instant::now())
+        };
+        let wide = named("wide", 10, first);
+        let narrow = named("narrow", 3, second);
+
+        assert_eq!(granted_by_both([&wide, &narrow], 20).await, 3);
+
+        // Three of ten are used, and not twenty.
+        assert_eq!(
+            granted_by_both([&wide, &named("other", 100, first)], 20).await,
+            7
+        );
+    }
+}
+
+#[tokio::test]
+async fn limits_that_are_asked_together_go_their_own_ways_without_redis() {
+    let mut server = OwnServer::start();
+    let settings = server.settings();
+    server.kill();
+    let when = |name, when_away| {
+        let redis = Some(open(&settings));
+        FleetLimiter::new(name, policy(5, HOUR, when_away), redis, 100, Instant::now())
+    };
+    let (share, open, closed) = (
+        when("share", WhenAway::Share),
+        when("open", WhenAway::Open),
+        when("closed", WhenAway::Closed),
+    );
+
+    assert_eq!(granted_by_both([&share, &closed], 20).await, 0);
+    assert_eq!(granted_by_both([&share, &open], 20).await, 5);
 }

@@ -27,10 +27,10 @@ impl Usage for FixedWindow {
         let allowed = after <= quota.burst;
         let counted = match asking {
             Asking::Used(_) => after.min(quota.burst),
-            Asking::Look | Asking::Take(_) if allowed => after,
-            Asking::Look | Asking::Take(_) => used,
+            Asking::Look(_) | Asking::Take(_) if allowed => after,
+            Asking::Look(_) | Asking::Take(_) => used,
         };
-        if asking != Asking::Look {
+        if !matches!(asking, Asking::Look(_)) {
             (self.used, self.ends_at) = (counted, ends_at);
         }
         let left = Duration::from_nanos(ends_at.saturating_sub(now));

@@ -36,14 +36,14 @@ impl Usage for SlidingWindow {
         };
         let counted = match asking {
             Asking::Used(_) => after.min(quota.burst),
-            Asking::Look | Asking::Take(_) if allowed => after,
-            Asking::Look | Asking::Take(_) => self.total,
+            Asking::Look(_) | Asking::Take(_) if allowed => after,
+            Asking::Look(_) | Asking::Take(_) => self.total,
         };
         let reset_after = match counted == self.total {
             true => self.free_after(self.total, slice, now),
             false => self.over_after(COUNTED - 1, slice, now),
         };
-        if asking != Asking::Look {
+        if !matches!(asking, Asking::Look(_)) {
             self.count(counted - self.total);
         }
         Decision {

@@ -23,10 +23,10 @@ impl Usage for TokenBucket {
         let allowed = after <= capacity;
         let owed = match asking {
             Asking::Used(_) => after.min(capacity),
-            Asking::Look | Asking::Take(_) if allowed => after,
-            Asking::Look | Asking::Take(_) => missing,
+            Asking::Look(_) | Asking::Take(_) if allowed => after,
+            Asking::Look(_) | Asking::Take(_) => missing,
         };
-        if asking != Asking::Look {
+        if !matches!(asking, Asking::Look(_)) {
             self.full_at = now.saturating_add(owed);
         }
         let remaining = capacity.saturating_sub(owed) / per_token;

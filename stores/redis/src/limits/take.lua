@@ -31,7 +31,8 @@ end
 local function fixed_window(key, window, most, asked)
   local used = tonumber(redis.call('GET', key) or '0')
   local ends = window
-  if used > 0 then ends = math.min(math.max(redis.call('PTTL', key), 0) * 1000, window) end
+  -- A window in its last millisecond has not ended: whoever is refused is told to wait.
+  if used > 0 then ends = math.min(math.max(redis.call('PTTL', key), 1) * 1000, window) end
   local after = used + asked
   return {
     allowed = after <= most,

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
+use sallyport_security::LimitKey;
 
 use super::{Pacer, Pacing, Step, Turn, bulk};
 
@@ -75,7 +76,9 @@ async fn the_workers_of_a_bot_share_thirty_bulk_sendings_a_second() {
 
     let mut gone = 0;
     for ask in 0..100 {
-        let ruling = workers[ask % 2].take("ops", Instant::now()).await;
+        let ruling = workers[ask % 2]
+            .take(&LimitKey::from("ops"), Instant::now())
+            .await;
         gone += usize::from(ruling.decision.allowed);
     }
 

@@ -1,0 +1,260 @@
+//! What the edge would do with a request, and why: `sallyport explain`.
+//!
+//! It exists because a refusal tells a stranger as little as it can, and an operator wants all of it. The request goes through the
+//! very checks that the edge asks, in their order, over the settings as they are; nothing is stored, sent or counted, and
+//! limits are taken to be full. What became of a past request is for its trace.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use pingora::http::RequestHeader;
+use sallyport_security::InvalidQuota;
+use sallyport_telemetry::trace::{KeepPolicy, SpanRecord, SpanSink};
+
+use crate::accept;
+use crate::checks::{self, Asked, Rule, Step, Steps};
+use crate::events::Meters;
+use crate::head::{self, EndFinder, HeadLimits};
+use crate::problem;
+use crate::refusal::Refusal;
+use crate::routes::{Accepting, Action, Found};
+use crate::rules::Rules;
+use crate::settings::Settings;
+
+/// A request that somebody asks about, as HTTP/1.1 would carry it.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// In capital letters, as HTTP has it.
+    pub method: String,
+    /// The path with its query, as it would stand in the request line: nothing is decoded or repaired.
+    pub target: String,
+    /// In their order; a `Host` and the body's length are added if they are missing.
+    pub headers: Vec<(String, String)>,
+    /// Its body; without one a webhook is followed up to where its body would be read.
+    pub body: Option<Vec<u8>>,
+    /// Where it comes from: the other end of the connection.
+    pub peer: IpAddr,
+}
+
+/// What would become of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It would be stored, and then answered 200.
+    Stored {
+        /// Who sends it, for example `telegram:ops`.
+        source: String,
+        /// Whether its body was looked at: else it depends on that, too.
+        body_is_known: bool,
+    },
+    /// It would be handed on, and the answer back.
+    Forwarded {
+        /// Where to.
+        upstream: SocketAddr,
+    },
+    /// The edge would answer with a page of its own.
+    Answered,
+    /// It would be refused.
+    Refused {
+        /// The answer's status.
+        status: u16,
+        /// As metrics and logs spell it.
+        reason: &'static str,
+        /// What the sender reads.
+        detail: String,
+    },
+}
+
+/// What would become of a request, and why.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// Whom the edge takes for the client.
+    pub client: IpAddr,
+    /// The template of the route that it belongs to.
+    pub route: Option<String>,
+    /// The questions that were asked, in their order; the last one decided.
+    pub steps: Vec<Step>,
+    /// The limits that it would count against: name, and how much in how long.
+    pub limits: Vec<String>,
+    /// What would become of it.
+    pub outcome: Outcome,
+}
+
+/// Nobody traces a question.
+struct Nowhere;
+
+impl SpanSink for Nowhere {
+    fn keep(&self, _spans: Vec<SpanRecord>) {}
+}
+
+/// Asks everything that the edge would ask of `probe`.
+///
+/// # Errors
+/// When a limit of the settings was never validated and makes no sense.
+pub fn explain(settings: &Settings, probe: &Probe) -> Result<Explanation, InvalidQuota> {
+    let now = Instant::now();
+    let rules = Rules::new(settings, None, now, None)?;
+    let meters = Meters::new(Arc::new(Nowhere), KeepPolicy::default(), now)?;
+    let limits = &settings.connections;
+    let head = HeadLimits {
+        bytes_max: limits.head_bytes_max,
+        fields_max: limits.head_fields_max,
+    };
+    let mut explainer = Explainer {
+        rules: &rules,
+        meters: &meters,
+        head,
+        now,
+        steps: Steps::default(),
+        client: probe.peer,
+        route: None,
+        limits: Vec::new(),
+    };
+    let outcome = explainer.follow(probe).unwrap_or_else(refused);
+    Ok(Explanation {
+        client: explainer.client,
+        route: explainer.route,
+        steps: explainer.steps.into_vec(),
+        limits: explainer.limits,
+        outcome,
+    })
+}
+
+fn refused(refusal: Refusal) -> Outcome {
+    Outcome::Refused {
+        status: refusal.status().as_u16(),
+        reason: refusal.reason(),
+        detail: refusal.detail(),
+    }
+}
+
+struct Explainer<'e> {
+    rules: &'e Rules,
+    meters: &'e Meters,
+    head: HeadLimits,
+    now: Instant,
+    steps: Steps,
+    client: IpAddr,
+    route: Option<String>,
+    limits: Vec<String>,
+}
+
+impl Explainer<'_> {
+    fn follow(&mut self, probe: &Probe) -> Result<Outcome, Refusal> {
+        let judged = self.judge_head(probe);
+        let head = self.steps.note(Rule::Head, judged)?;
+        self.client = self.rules.peers.client(probe.peer, &head.headers);
+        let asked = Asked {
+            head: &head,
+            address: self.client,
+            now: self.now,
+            steps: Some(&self.steps),
+        };
+        let found = checks::find(&asked, self.rules, self.head.fields_max)?;
+        self.route = Some(found.route.template.to_string());
+        let limited = checks::admit(&asked, &found, &self.rules.strangers, self.meters)?;
+        let own = limited.map(|limited| {
+            let (name, quota) = (limited.limiter, limited.quota);
+            format!(
+                "{name}: {} in {} s",
+                quota.burst(),
+                quota.window().as_secs()
+            )
+        });
+        let named = found.route.limits.iter().map(|limit| limit.to_string());
+        self.limits = own.into_iter().chain(named).collect();
+        self.conclude(&found, probe)
+    }
+
+    /// The head as it would stand on the wire, judged and read as the edge does.
+    fn judge_head(&self, probe: &Probe) -> Result<RequestHeader, Refusal> {
+        let fields = fields(probe);
+        let mut wire = format!("{} {} HTTP/1.1\r\n", probe.method, probe.target);
+        for (name, value) in &fields {
+            wire.push_str(&format!("{name}: {value}\r\n"));
+        }
+        wire.push_str("\r\n");
+        let cut = Refusal::Malformed("the head ends before its empty line");
+        let end = EndFinder::default().find(wire.as_bytes(), self.head)?;
+        let bytes = wire.as_bytes().get(..end.unwrap_or_default()).ok_or(cut)?;
+        head::judge(bytes, self.head)?;
+        let unreadable = |_| Refusal::Malformed("the head cannot be read");
+        let method = probe.method.as_str();
+        let mut head = RequestHeader::build(method, probe.target.as_bytes(), Some(fields.len()))
+            .map_err(unreadable)?;
+        for (name, value) in fields {
+            head.append_header(name, value.trim()).map_err(unreadable)?;
+        }
+        Ok(head)
+    }
+
+    /// What the route does with a request that was let in.
+    fn conclude(&self, found: &Found<'_>, probe: &Probe) -> Result<Outcome, Refusal> {
+        match &found.route.action {
+            Action::Accept(accepting) => self.read_body(accepting, found.rest, probe),
+            Action::Forward(forwarding) => {
+                let too_large = probe
+                    .body
+                    .as_ref()
+                    .is_some_and(|body| body.len() > forwarding.body_bytes_max);
+                if too_large {
+                    let refusal = Refusal::BodyTooLarge(forwarding.body_bytes_max);
+                    return self.steps.note(Rule::Body, Err(refusal));
+                }
+                Ok(Outcome::Forwarded {
+                    upstream: forwarding.upstream,
+                })
+            }
+            Action::Problems => {
+                let page = problem::named(found.rest).ok_or(Refusal::NoRoute);
+                self.steps
+                    .note(Rule::Route, page)
+                    .map(|_| Outcome::Answered)
+            }
+            Action::Health(_) | Action::Status(_) => Ok(Outcome::Answered),
+        }
+    }
+
+    fn read_body(
+        &self,
+        accepting: &Accepting,
+        name: &str,
+        probe: &Probe,
+    ) -> Result<Outcome, Refusal> {
+        let bot = accepting.bot(name).ok_or(Refusal::UnknownBot)?;
+        let stored = |body_is_known| Outcome::Stored {
+            source: bot.source.to_string(),
+            body_is_known,
+        };
+        let Some(body) = &probe.body else {
+            return Ok(stored(false));
+        };
+        let fits = match body.len() <= accepting.body_bytes_max {
+            true => Ok(()),
+            false => Err(Refusal::BodyTooLarge(accepting.body_bytes_max)),
+        };
+        self.steps.note(Rule::Body, fits)?;
+        let read = accept::read(accepting.source, bot, body);
+        self.steps.note(Rule::Delivery, read)?;
+        Ok(stored(true))
+    }
+}
+
+/// The fields as they would be sent.
+fn fields(probe: &Probe) -> Vec<(String, String)> {
+    let has = |wanted: &str| {
+        let mut names = probe.headers.iter().map(|(name, _)| name);
+        names.any(|name| name.eq_ignore_ascii_case(wanted))
+    };
+    let mut fields = probe.headers.clone();
+    if !has("host") {
+        fields.push(("Host".to_owned(), "edge".to_owned()));
+    }
+    if let Some(body) = &probe.body
+        && !has("content-length")
+        && !has("transfer-encoding")
+    {
+        fields.push(("Content-Length".to_owned(), body.len().to_string()));
+    }
+    fields
+}

@@ -1,0 +1,205 @@
+//! What the edge goes by, and what can be changed while it runs: routes, limits, whom it believes and whom it denies.
+//!
+//! It exists so that a change of settings is one swap: a request sees the rules of before or those of after, never half of each.
+//! What has not changed keeps what it has counted, so that nobody gets a fresh limit out of a reload. Whether new settings
+//! are sound is decided before this; noticing that there are new ones is for the binary.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use sallyport_security::{InvalidQuota, Redis};
+
+use crate::checks::{Peers, Strangers};
+use crate::limits::Limits;
+use crate::networks::DenyList;
+use crate::routes::RouteTable;
+use crate::settings::Settings;
+
+/// All of it.
+pub(crate) struct Rules {
+    pub(crate) table: RouteTable,
+    pub(crate) strangers: Strangers,
+    pub(crate) peers: Peers,
+    pub(crate) deny: DenyList,
+    limits: Limits,
+}
+
+/// The rules of now, for everybody who goes by them.
+pub(crate) type CurrentRules = Arc<ArcSwap<Rules>>;
+
+impl Rules {
+    /// The rules of these settings, which go on counting where `before` stands.
+    ///
+    /// # Errors
+    /// When a limit was never validated and makes no sense.
+    pub(crate) fn new(
+        settings: &Settings,
+        redis: Option<&Redis>,
+        origin: Instant,
+        before: Option<&Self>,
+    ) -> Result<Self, InvalidQuota> {
+        let none = Limits::default();
+        let counted = before.map_or(&none, |rules| &rules.limits);
+        let limits = Limits::new(&settings.limits, redis, origin, counted)?;
+        Ok(Self {
+            table: RouteTable::new(settings, &limits, origin, before.map(|rules| &rules.table))?,
+            strangers: Strangers::new(
+                &settings.strangers,
+                origin,
+                before.map(|rules| &rules.strangers),
+            )?,
+            peers: Peers::new(&settings.trusted_peers),
+            deny: DenyList::new(&settings.addresses),
+            limits,
+        })
+    }
+}
+
+/// What a reload has changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// What applies from now on, each with its sign: `+/hooks/x`, `~/ops/*`, `-limit bulk`.
+    pub applied: Vec<String>,
+    /// Settings that differ and that only a restart can change.
+    pub at_restart: Vec<&'static str>,
+}
+
+impl Changes {
+    /// What is different in `new`.
+    pub(crate) fn between(old: &Settings, new: &Settings) -> Self {
+        let mut applied = Vec::new();
+        let route = |settings: &Settings, path: &str| {
+            let mut routes = settings.routes.iter();
+            routes.find(|route| route.path == path).cloned()
+        };
+        let paths = |settings: &Settings| -> BTreeSet<String> {
+            settings
+                .routes
+                .iter()
+                .map(|route| route.path.clone())
+                .collect()
+        };
+        for path in paths(old).union(&paths(new)) {
+            let sign = sign(route(old, path).as_ref(), route(new, path).as_ref());
+            applied.extend(sign.map(|sign| format!("{sign}{path}")));
+        }
+        let order = |settings: &Settings| -> Vec<String> {
+            settings
+                .routes
+                .iter()
+                .map(|route| route.path.clone())
+                .collect()
+        };
+        if applied.is_empty() && order(old) != order(new) {
+            applied.push("~order of routes".to_owned());
+        }
+        let names: BTreeSet<_> = old.limits.keys().chain(new.limits.keys()).collect();
+        for name in names {
+            let sign = sign(old.limits.get(name), new.limits.get(name));
+            applied.extend(sign.map(|sign| format!("{sign}limit {name}")));
+        }
+        if old.strangers != new.strangers {
+            applied.push("~strangers".to_owned());
+        }
+        if old.trusted_peers != new.trusted_peers {
+            applied.push("~trusted_peers".to_owned());
+        }
+        if old.addresses != new.addresses {
+            applied.push("~addresses".to_owned());
+        }
+        let fixed = [
+            ("http", old.http != new.http),
+            ("tls", old.tls != new.tls),
+            ("connections", old.connections != new.connections),
+            (
+                "drain_deadline_ms",
+                old.drain_deadline_ms != new.drain_deadline_ms,
+            ),
+        ];
+        Self {
+            applied,
+            at_restart: fixed
+                .into_iter()
+                .filter_map(|(name, differs)| differs.then_some(name))
+                .collect(),
+        }
+    }
+
+    /// Whether the settings were the same.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.applied.is_empty() && self.at_restart.is_empty()
+    }
+}
+
+/// For a log line: `~/ops/* +limit bulk; at the next start: connections`.
+impl fmt::Display for Changes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.applied.join(" "))?;
+        if self.at_restart.is_empty() {
+            return Ok(());
+        }
+        let separator = if self.applied.is_empty() { "" } else { "; " };
+        write!(
+            formatter,
+            "{separator}at the next start: {}",
+            self.at_restart.join(", ")
+        )
+    }
+}
+
+fn sign<T: PartialEq>(old: Option<&T>, new: Option<&T>) -> Option<char> {
+    match (old, new) {
+        (None, Some(_)) => Some('+'),
+        (Some(_), None) => Some('-'),
+        (Some(old), Some(new)) if old != new => Some('~'),
+        (Some(_), Some(_)) | (None, None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn settings(value: serde_json::Value) -> Settings {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn forward(path: &str, bytes: usize) -> serde_json::Value {
+        json!({"path": path, "forward": {"upstream": "127.0.0.1:1", "body_bytes_max": bytes}})
+    }
+
+    #[test]
+    fn a_change_is_told_by_what_differs() {
+        let old = settings(json!({
+            "routes": [forward("/gone", 1), forward("/same", 1), forward("/other", 1)],
+            "limits": {"bulk": {"rate": {"requests": 1, "window_seconds": 1}}},
+        }));
+        let new = settings(json!({
+            "routes": [forward("/same", 1), forward("/other", 2), forward("/new", 1)],
+            "strangers": {"addresses_max": 100},
+            "connections": {"total_max": 5},
+        }));
+
+        let changes = Changes::between(&old, &new);
+
+        assert_eq!(
+            changes.to_string(),
+            "-/gone +/new ~/other -limit bulk ~strangers; at the next start: connections"
+        );
+        assert!(Changes::between(&old, &old).is_empty());
+    }
+
+    #[test]
+    fn the_order_of_routes_is_a_change() {
+        let old = settings(json!({"routes": [forward("/a", 1), forward("/b", 1)]}));
+        let new = settings(json!({"routes": [forward("/b", 1), forward("/a", 1)]}));
+
+        assert_eq!(Changes::between(&old, &new).applied, ["~order of routes"]);
+    }
+}

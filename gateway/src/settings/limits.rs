@@ -1,0 +1,146 @@
+//! How much in how long, whom it tells apart, and who shares it.
+//!
+//! It exists apart from the routes because a limit is named once and used on many of them. Counting is for
+//! [`sallyport_security`].
+
+use std::time::Duration;
+
+use sallyport_security::{Algorithm, InvalidQuota, Policy, Quota, Scope, WhenAway};
+use serde::Deserialize;
+use validator::{Validate, ValidationError};
+
+use super::refuse;
+
+/// A limit: so many requests in so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct RateSettings {
+    /// Requests at once when there were none before.
+    #[validate(range(min = 1, max = 10_000_000, message = "must be 1–10000000"))]
+    pub requests: u32,
+    /// How long it takes until nothing of a used up limit is missing any more.
+    #[validate(range(min = 1, max = 86_400, message = "must be 1–86400 s"))]
+    pub window_seconds: u64,
+    /// How they are counted.
+    #[serde(default)]
+    pub algorithm: Algorithm,
+}
+
+impl RateSettings {
+    /// So many in so many seconds, as a bucket that fills steadily.
+    pub(super) fn bucket(requests: u32, window_seconds: u64) -> Self {
+        Self {
+            requests,
+            window_seconds,
+            algorithm: Algorithm::TokenBucket,
+        }
+    }
+
+    /// The quota that this describes.
+    ///
+    /// # Errors
+    /// When the numbers were never validated and make no sense.
+    pub fn quota(&self) -> Result<Quota, InvalidQuota> {
+        let quota = Quota::try_new(self.requests, Duration::from_secs(self.window_seconds))?;
+        Ok(quota.counted_by(self.algorithm))
+    }
+}
+
+/// A limit with a name, which routes ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+#[validate(schema(function = "tells_apart_once"))]
+pub struct LimitSettings {
+    /// What it tells apart. Nothing: all requests count together.
+    #[serde(default)]
+    pub by: Vec<Dimension>,
+    /// How much in how long, for each of those that it tells apart.
+    #[validate(nested)]
+    pub rate: RateSettings,
+    /// Whether each edge counts by itself, or all of them together in Redis.
+    #[serde(default)]
+    pub scope: Scope,
+    /// What becomes of a shared limit while Redis is away.
+    #[serde(default)]
+    pub when_away: WhenAway,
+    /// How many are remembered in this process; one costs about 50 bytes, with a sliding window 350. Beyond, newcomers share.
+    #[serde(default = "default_keys_max")]
+    #[validate(range(min = 16, max = 10_000_000, message = "must be 16–10000000"))]
+    pub keys_max: usize,
+}
+
+fn default_keys_max() -> usize {
+    65_536
+}
+
+impl LimitSettings {
+    /// The policy that this describes.
+    ///
+    /// # Errors
+    /// When the numbers were never validated and make no sense.
+    pub fn policy(&self) -> Result<Policy, InvalidQuota> {
+        Ok(Policy {
+            quota: self.rate.quota()?,
+            scope: self.scope,
+            when_away: self.when_away,
+        })
+    }
+
+    /// The first thing that it tells apart and that nobody knows on a route of this kind.
+    pub(super) fn unknown_on(&self, accepts: bool) -> Option<Dimension> {
+        let known = |dimension: &Dimension| match dimension {
+            Dimension::Address | Dimension::ApiKey => !accepts,
+            Dimension::User | Dimension::Chat | Dimension::Bot | Dimension::Tenant => accepts,
+            Dimension::Route => true,
+        };
+        self.by.iter().find(|dimension| !known(dimension)).copied()
+    }
+}
+
+/// What a limit can tell requests apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dimension {
+    /// The client's address; IPv6 by its /64. On forward routes: a source that has proved itself is exempt from limits by
+    /// address, since its addresses are its provider's.
+    Address,
+    /// The bearer token, or `X-API-Key`, as it is shown and before anybody has checked it; without one, the address. On
+    /// forward routes.
+    ApiKey,
+    /// Whom a delivery is about; its chat when it names nobody. On accept routes.
+    User,
+    /// The conversation, which is what a delivery is kept in order with. On accept routes.
+    Chat,
+    /// The bot that a delivery is for. On accept routes.
+    Bot,
+    /// Whose bot that is. On accept routes.
+    Tenant,
+    /// The route.
+    Route,
+}
+
+impl Dimension {
+    /// As it stands in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::ApiKey => "api_key",
+            Self::User => "user",
+            Self::Chat => "chat",
+            Self::Bot => "bot",
+            Self::Tenant => "tenant",
+            Self::Route => "route",
+        }
+    }
+}
+
+fn tells_apart_once(limit: &LimitSettings) -> Result<(), ValidationError> {
+    let mut seen = std::collections::HashSet::new();
+    match limit.by.iter().find(|dimension| !seen.insert(**dimension)) {
+        Some(dimension) => Err(refuse(
+            "twice",
+            format!("by has {} twice", dimension.name()),
+        )),
+        None => Ok(()),
+    }
+}
