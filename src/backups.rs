@@ -86,9 +86,13 @@ fn gather(places: &Places) -> anyhow::Result<Vec<KeptFile>> {
     variables.sort();
     variables.dedup();
     files.push(kept("variables.env", variables.concat()));
-    if let Some((chain, key)) = settings.gateway.certificate.files() {
-        files.push(kept("tls/chain.pem", std::fs::read(chain)?));
-        files.push(kept("tls/key.pem", std::fs::read(key)?));
+    for (index, certificate) in settings.gateway.configured_certificates().enumerate() {
+        let (chain, key) = (&certificate.chain_file, &certificate.key_file);
+        files.push(kept(
+            &format!("tls/{index}/chain.pem"),
+            std::fs::read(chain)?,
+        ));
+        files.push(kept(&format!("tls/{index}/key.pem"), std::fs::read(key)?));
     }
     for (folder, name) in [
         (places.config.clone(), "config"),

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use sallyport_gateway::TlsMaterial;
 use sallyport_playground::{OpsToken, PlaygroundSettings};
 use sallyport_postgres::{Pool, Pools, ProcessRole};
 use sallyport_queue::{Queue, Stores};
@@ -24,8 +23,6 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::cli::Places;
-use crate::dev_certificates;
 use crate::durable::Durable;
 use crate::patience::Patience;
 use crate::ports;
@@ -206,29 +203,6 @@ pub(crate) async fn listen(
         }
         Err(error) => Err(error).with_context(|| format!("listening on {address} ({variable})")),
     }
-}
-
-/// The edge's certificate: the configured one, else the development one of this folder.
-pub(crate) fn tls_material(
-    settings: &Settings,
-    places: &Places,
-) -> anyhow::Result<Option<TlsMaterial>> {
-    if settings.gateway.tls.is_none() {
-        return Ok(None);
-    }
-    let (chain, key) = match settings.gateway.certificate.files() {
-        Some((chain, key)) => (chain.to_owned(), key.to_owned()),
-        None => {
-            let development = dev_certificates::ensure(&places.data)?;
-            (development.chain, development.key)
-        }
-    };
-    let read = |path: &std::path::Path| {
-        std::fs::read(path).with_context(|| format!("reading {}", path.display()))
-    };
-    let material =
-        TlsMaterial::from_pem(&read(&chain)?, &read(&key)?).context("reading the certificate")?;
-    Ok(Some(material))
 }
 
 /// The playground's settings, with the edge and the token that its server asks with.

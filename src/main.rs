@@ -4,11 +4,13 @@
 //! environment, installs signals and decides how the process ends; everything it does is named here and done elsewhere.
 
 mod backups;
+mod certificates;
 mod cli;
 mod commands;
 mod dev_certificates;
 mod dev_secrets;
 mod durable;
+mod file_watch;
 mod ground;
 mod instance;
 mod levers;

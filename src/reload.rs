@@ -5,22 +5,18 @@
 //! sound settings is its own affair ([`GatewayHandle::reload`]); settings of other rooms wait for the next start.
 
 use std::convert::Infallible;
-use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use sallyport_gateway::{Changes, GatewayHandle};
 use sallyport_telemetry::metrics::{Gauge, gauge};
 use sallyport_telemetry::{Event, Metric};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cli::Places;
+use crate::file_watch::FileWatch;
 use crate::settings::Settings;
 use crate::{places, settings};
-
-/// How often the files are looked at. A change applies once it has stood still for as long, so that nobody reads half of it.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Listens for new settings.
 pub(crate) struct Reloads {
@@ -29,18 +25,6 @@ pub(crate) struct Reloads {
     /// Those that are always looked at; a deny list that the settings name comes on top.
     files: Vec<PathBuf>,
     meters: Meters,
-}
-
-/// What tells one state of the files from another; nothing for a file that is not there.
-type Fingerprint = Vec<Option<Look>>;
-
-/// One file, as it was seen.
-#[derive(Clone, PartialEq, Eq)]
-struct Look {
-    bytes: u64,
-    inode: u64,
-    content_changed: (i64, i64),
-    inode_changed: (i64, i64),
 }
 
 impl Reloads {
@@ -62,26 +46,24 @@ impl Reloads {
     /// Has `edge` go by new settings whenever there are some. Never ends by itself; dropped, it has left nothing half done.
     pub(crate) async fn serve(mut self, edge: &GatewayHandle, settings: &Settings) -> Infallible {
         let mut deny_file = settings.gateway.addresses.deny_file.clone();
-        let mut ticks = interval(LOOK_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut applied = self.fingerprint(&deny_file);
-        let mut seen = applied.clone();
+        let mut watch = self.watch(&deny_file);
         loop {
             let asked = tokio::select! {
                 hangup = self.hangups.recv() => hangup.is_some(),
-                _ = ticks.tick() => false,
+                () = watch.changed() => false,
             };
-            let now = self.fingerprint(&deny_file);
-            let stands_still = now == seen;
-            seen.clone_from(&now);
-            if asked || (stands_still && now != applied) {
-                if let Some(named) = self.reload(edge, asked) {
-                    deny_file = named;
-                }
-                // A file that the new settings name stands as it was just read.
-                applied = self.fingerprint(&deny_file);
+            let named = self.reload(edge, asked);
+            if let Some(named) = named.filter(|named| *named != deny_file) {
+                watch = self.watch(&named);
+                deny_file = named;
             }
         }
+    }
+
+    fn watch(&self, deny_file: &Path) -> FileWatch {
+        let mut files = self.files.clone();
+        files.push(deny_file.to_owned());
+        FileWatch::over(files)
     }
 
     /// Returns the deny list that the new settings name, if they are in force.
@@ -105,24 +87,6 @@ impl Reloads {
             }
         }
     }
-
-    fn fingerprint(&self, deny_file: &PathBuf) -> Fingerprint {
-        self.files
-            .iter()
-            .chain([deny_file])
-            .map(looked_at)
-            .collect()
-    }
-}
-
-fn looked_at(file: &PathBuf) -> Option<Look> {
-    let found = std::fs::metadata(file).ok()?;
-    Some(Look {
-        bytes: found.len(),
-        inode: found.ino(),
-        content_changed: (found.mtime(), found.mtime_nsec()),
-        inode_changed: (found.ctime(), found.ctime_nsec()),
-    })
 }
 
 /// What is exported about reloads.

@@ -15,7 +15,7 @@ use sallyport_sources::{Delivery, telegram};
 use sallyport_telemetry::Chain;
 
 use crate::answer::Answer;
-use crate::body;
+use crate::body::{self, Haste};
 use crate::exchange::Exchange;
 use crate::limits::{self, Asker};
 use crate::refusal::Refusal;
@@ -58,11 +58,12 @@ pub(crate) async fn webhook(
     exchange: &mut Exchange,
     accepting: &Accepting,
     bot: &Bot,
+    haste: Haste,
     shelf: &dyn Shelf,
 ) -> Result<Answer, Refusal> {
     #[cfg(feature = "fail-points")]
     sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K0).await;
-    let body = body::read(session, accepting.body_bytes_max, accepting.body_deadline).await?;
+    let body = body::read(session, accepting.body_bytes_max, haste).await?;
     let delivery = read(accepting.source, bot, &body)?;
     limit(session, exchange, bot, &delivery).await?;
     #[cfg(feature = "fail-points")]

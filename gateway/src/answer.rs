@@ -78,6 +78,16 @@ impl Answer {
         }
     }
 
+    /// Sends a reader on, for good and with the same method.
+    pub(crate) fn moved(location: &str) -> Self {
+        let mut answer = Self {
+            status: StatusCode::PERMANENT_REDIRECT,
+            ..Self::page(Bytes::new())
+        };
+        answer.add(header::LOCATION, location);
+        answer
+    }
+
     /// Its status.
     pub(crate) fn status(&self) -> StatusCode {
         self.status

@@ -9,9 +9,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header;
 use pingora::proxy::Session;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::refusal::Refusal;
+use crate::settings::ConnectionSettings;
 
 /// How much of an unwanted body is taken before the connection is closed over the rest: twice the largest body that a route takes by
 /// default, so that whoever sends somewhat too much reads why.
@@ -22,6 +23,69 @@ const LEFTOVER_DEADLINE: Duration = Duration::from_millis(500);
 const SMALL_BYTES_MAX: usize = 64 * 1024;
 /// How long such a body may still take: most of it has come with the head.
 const SMALL_DEADLINE: Duration = Duration::from_millis(50);
+
+/// How slowly a body may come: a start, and from then on so many bytes a second.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    grace: Duration,
+    bytes_per_second_min: u32,
+}
+
+impl Pace {
+    pub(crate) fn new(settings: &ConnectionSettings) -> Self {
+        Self {
+            grace: Duration::from_millis(settings.body_grace_ms),
+            bytes_per_second_min: settings.body_bytes_per_second_min,
+        }
+    }
+
+    /// How long it may take until more than so many bytes are there; `None` when the pace does not matter.
+    fn allows(self, bytes: usize) -> Option<Duration> {
+        let rate = u64::from(self.bytes_per_second_min);
+        let millis = u64::try_from(bytes)
+            .ok()?
+            .saturating_mul(1_000)
+            .checked_div(rate)?;
+        Some(self.grace.saturating_add(Duration::from_millis(millis)))
+    }
+}
+
+/// How much time one body has: a deadline for the whole, a pace for what is there so far.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Haste {
+    began: Instant,
+    deadline: Duration,
+    pace: Pace,
+}
+
+impl Haste {
+    /// The head is complete, the body may come.
+    pub(crate) fn begin(deadline: Duration, pace: Pace) -> Self {
+        Self {
+            began: Instant::now(),
+            deadline,
+            pace,
+        }
+    }
+
+    /// How much longer the next piece may take when so many bytes are there.
+    pub(crate) fn left(self, bytes: usize) -> Duration {
+        let paced = self.pace.allows(bytes).unwrap_or(self.deadline);
+        self.deadline
+            .min(paced)
+            .saturating_sub(self.began.elapsed())
+    }
+
+    /// What it means that the time was up when so many bytes were there.
+    pub(crate) fn refusal(self, bytes: usize) -> Refusal {
+        match self.pace.allows(bytes) {
+            Some(paced) if paced < self.deadline => {
+                Refusal::BodyDribbles(self.pace.bytes_per_second_min)
+            }
+            _ => Refusal::BodyTooSlow(self.deadline),
+        }
+    }
+}
 
 /// The length that the request announces.
 pub(crate) fn announced_length(session: &Session) -> Option<usize> {
@@ -36,22 +100,21 @@ pub(crate) fn announced_length(session: &Session) -> Option<usize> {
 pub(crate) async fn read(
     session: &mut Session,
     bytes_max: usize,
-    deadline: Duration,
+    haste: Haste,
 ) -> Result<Bytes, Refusal> {
-    let until = Instant::now() + deadline;
-    session.set_read_timeout(Some(deadline));
+    session.set_read_timeout(Some(haste.deadline));
     invite(session).await?;
     let mut whole = BytesMut::new();
     let mut first: Option<Bytes> = None;
     loop {
-        let piece = timeout_at(until, session.read_request_body())
-            .await
-            .map_err(|_elapsed| Refusal::BodyTooSlow(deadline))?
-            .map_err(|error| broken(&error, deadline))?;
-        let Some(piece) = piece else { break };
         let taken = whole
             .len()
             .saturating_add(first.as_ref().map_or(0, Bytes::len));
+        let piece = timeout(haste.left(taken), session.read_request_body())
+            .await
+            .map_err(|_elapsed| haste.refusal(taken))?
+            .map_err(|error| broken(&error, haste, taken))?;
+        let Some(piece) = piece else { break };
         if taken.saturating_add(piece.len()) > bytes_max {
             return Err(Refusal::BodyTooLarge(bytes_max));
         }
@@ -108,10 +171,10 @@ async fn discard(session: &mut Session, bytes_max: usize, deadline: Duration) {
     }
 }
 
-/// What a failed read of a body means.
-pub(crate) fn broken(error: &pingora::Error, deadline: Duration) -> Refusal {
+/// What a failed read of a body means of which so many bytes were there.
+pub(crate) fn broken(error: &pingora::Error, haste: Haste, bytes: usize) -> Refusal {
     match error.etype().as_str() {
-        "ReadTimedout" => Refusal::BodyTooSlow(deadline),
+        "ReadTimedout" => haste.refusal(bytes),
         "InvalidChunk" => Refusal::Malformed("the body is not framed as chunks"),
         _ => Refusal::BodyCut,
     }

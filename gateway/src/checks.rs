@@ -21,6 +21,7 @@ mod method;
 mod networks;
 mod path;
 mod peer;
+mod plain;
 mod shape;
 mod signature;
 mod step;
@@ -29,6 +30,7 @@ mod token;
 mod verified;
 
 pub(crate) use peer::Peers;
+pub(crate) use plain::Plain;
 pub(crate) use step::Steps;
 pub use step::{Rule, Step};
 pub(crate) use strangers::Strangers;

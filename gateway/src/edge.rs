@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accept::{self, Shelf};
 use crate::answer::Answer;
-use crate::body;
+use crate::body::{self, Haste, Pace};
 use crate::checks::{self, Asked};
 use crate::events::Meters;
 use crate::exchange::{Caller, Exchange};
@@ -35,6 +35,7 @@ use crate::rules::{CurrentRules, Rules};
 /// What all requests share.
 pub(crate) struct Edge {
     pub(crate) rules: CurrentRules,
+    pub(crate) pace: Pace,
     pub(crate) fields_max: usize,
     pub(crate) shelf: Arc<dyn Shelf>,
     pub(crate) health: Health,
@@ -98,6 +99,9 @@ impl Edge {
         let Some(route) = exchange.route.clone() else {
             return Err(Refusal::Internal);
         };
+        if let Some(location) = exchange.elsewhere.take() {
+            return Ok(Course::Answer(Answer::moved(&location)));
+        }
         let answer = match &route.action {
             Action::Forward(_) => {
                 self.limit_forwarded(session, exchange, &route, address, now)
@@ -108,7 +112,8 @@ impl Edge {
                 let bot = accepting.bot(&rest).ok_or(Refusal::UnknownBot)?;
                 // Only now is it somebody's message, so only now is it decided whether its trace belongs to the sample.
                 exchange.span.sampled |= self.meters.keep().samples(exchange.span.trace_id);
-                accept::webhook(session, exchange, accepting, bot, &*self.shelf).await?
+                let haste = Haste::begin(accepting.body_deadline, self.pace);
+                accept::webhook(session, exchange, accepting, bot, haste, &*self.shelf).await?
             }
             Action::Health(page) => health::page(*page, &self.health),
             Action::Status(_) => health::status(&self.health),
@@ -159,6 +164,8 @@ impl Edge {
         if let Some(accepting) = found.route.accepting() {
             exchange.source = accepting.bot(found.rest).map(|bot| Arc::clone(&bot.source));
         }
+        // Before anything is compared: on a door to the world no secret is worth an answer without TLS.
+        exchange.elsewhere = rules.plain.check(&asked, exchange.scheme, &found.route)?;
         let limited = checks::admit(&asked, &found, &rules.strangers, &self.meters)?;
         exchange.limits.extend(limited);
         Ok(found.rest.to_owned())
@@ -219,8 +226,9 @@ impl ProxyHttp for Edge {
         let course = self.receive(session, exchange).await;
         let sent = match course {
             Ok(Course::Forward) => {
-                let deadline = forwarding(exchange).map(|forwarding| forwarding.body_deadline);
-                session.set_read_timeout(deadline);
+                exchange.haste = forwarding(exchange)
+                    .map(|forwarding| Haste::begin(forwarding.body_deadline, self.pace));
+                session.set_read_timeout(exchange.haste.map(|haste| haste.left(0)));
                 return Ok(false);
             }
             Ok(Course::Answer(answer)) => self.answer(session, exchange, answer).await,
@@ -266,7 +274,7 @@ impl ProxyHttp for Edge {
 
     async fn request_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         _end_of_stream: bool,
         ctx: &mut Self::CTX,
@@ -275,14 +283,16 @@ impl ProxyHttp for Edge {
         exchange.body_bytes = exchange
             .body_bytes
             .saturating_add(body.as_ref().map_or(0, Bytes::len));
-        let Some(forwarding) = forwarding(exchange) else {
+        let (Some(forwarding), Some(haste)) = (forwarding(exchange), exchange.haste) else {
             return Ok(());
         };
+        let left = haste.left(exchange.body_bytes);
         let refusal = if exchange.body_bytes > forwarding.body_bytes_max {
             Refusal::BodyTooLarge(forwarding.body_bytes_max)
-        } else if body.is_some() && exchange.started.elapsed() > forwarding.body_deadline {
-            Refusal::BodyTooSlow(forwarding.body_deadline)
+        } else if body.is_some() && left.is_zero() {
+            haste.refusal(exchange.body_bytes)
         } else {
+            session.set_read_timeout(Some(left));
             return Ok(());
         };
         let status = refusal.status().as_u16();
@@ -344,7 +354,7 @@ impl ProxyHttp for Edge {
         let meant = exchange
             .refusal
             .take()
-            .or_else(|| forward::failure(error, forwarding(exchange)));
+            .or_else(|| forward::failure(error, exchange));
         let code = match meant {
             Some(refusal) if !already_begun => {
                 let status = refusal.status();

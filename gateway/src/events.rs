@@ -16,6 +16,8 @@ use crate::exchange::Exchange;
 use crate::refusal::{Limited, Refusal};
 use crate::routes::{Accepting, RouteTable};
 
+pub(crate) mod certificates;
+
 /// Log lines and traces of refused requests, per reason and second.
 const WITNESSED_PER_SECOND: u32 = 10;
 /// How many reasons there may be; more than [`Refusal`] has.
@@ -30,16 +32,19 @@ pub(crate) enum Connected {
     TlsError,
     HeadTimeout,
     HeadTooLarge,
+    /// On a door that asks for a PROXY header: none, a malformed one, or one from somebody whom we do not trust.
+    ProxyHeader,
 }
 
 impl Connected {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Accepted,
         Self::Limit,
         Self::Denied,
         Self::TlsError,
         Self::HeadTimeout,
         Self::HeadTooLarge,
+        Self::ProxyHeader,
     ];
 
     fn name(self) -> &'static str {
@@ -50,6 +55,7 @@ impl Connected {
             Self::TlsError => "tls_error",
             Self::HeadTimeout => "head_timeout",
             Self::HeadTooLarge => "head_too_large",
+            Self::ProxyHeader => "proxy_header",
         }
     }
 }

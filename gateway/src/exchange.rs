@@ -15,6 +15,7 @@ use sallyport_security::addresses;
 use sallyport_telemetry::metrics::Held;
 use sallyport_telemetry::trace::{SpanContext, SpanKind, SpanRecord, SpanStatus, Value};
 
+use crate::body::Haste;
 use crate::refusal::{Limited, Refusal};
 use crate::routes::Route;
 
@@ -49,6 +50,10 @@ pub(crate) struct Exchange {
     pub(crate) active: Option<Held>,
     /// Bytes of a forwarded body so far.
     pub(crate) body_bytes: usize,
+    /// How much time such a body has.
+    pub(crate) haste: Option<Haste>,
+    /// Where it has to go instead, when it must come over TLS.
+    pub(crate) elsewhere: Option<String>,
 }
 
 /// What an incoming `traceparent` was worth.
@@ -81,6 +86,8 @@ impl Exchange {
             status: None,
             active: None,
             body_bytes: 0,
+            haste: None,
+            elsewhere: None,
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Probe {
     pub body: Option<Vec<u8>>,
     /// Where it comes from: the other end of the connection.
     pub peer: IpAddr,
+    /// Whether that has TLS.
+    pub has_tls: bool,
 }
 
 /// What would become of it.
@@ -54,6 +56,11 @@ pub enum Outcome {
     },
     /// The edge would answer with a page of its own.
     Answered,
+    /// It would be sent to the same address under https.
+    Moved {
+        /// Where that is.
+        location: String,
+    },
     /// It would be refused.
     Refused {
         /// The answer's status.
@@ -152,6 +159,11 @@ impl Explainer<'_> {
         };
         let found = checks::find(&asked, self.rules, self.head.fields_max)?;
         self.route = Some(found.route.template.to_string());
+        let scheme = if probe.has_tls { "https" } else { "http" };
+        let elsewhere = self.rules.plain.check(&asked, scheme, &found.route);
+        if let Some(location) = self.steps.note(Rule::Plain, elsewhere)? {
+            return Ok(Outcome::Moved { location });
+        }
         let limited = checks::admit(&asked, &found, &self.rules.strangers, self.meters)?;
         let own = limited.map(|limited| {
             let (name, quota) = (limited.limiter, limited.quota);

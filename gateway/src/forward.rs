@@ -84,7 +84,13 @@ pub(crate) fn dress_response(
     for name in &telling {
         response.remove_header(name);
     }
-    for (name, value) in response_headers(RouteClass::Api) {
+    let is_page = exchange.route.as_ref().is_some_and(|route| route.is_page());
+    let class = if is_page {
+        RouteClass::Page
+    } else {
+        RouteClass::Api
+    };
+    for (name, value) in response_headers(class) {
         response.insert_header(name.clone(), value.clone())?;
     }
     for (name, value) in limit_headers(&exchange.limits) {
@@ -103,7 +109,7 @@ pub(crate) fn was_closed_unanswered(error: &Error) -> bool {
 }
 
 /// What a failed hand-over means for the caller; nothing when there is no caller any more.
-pub(crate) fn failure(error: &Error, forwarding: Option<&Forwarding>) -> Option<Refusal> {
+pub(crate) fn failure(error: &Error, exchange: &Exchange) -> Option<Refusal> {
     match error.esource() {
         ErrorSource::Upstream => Some(match error.etype() {
             ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
@@ -116,7 +122,10 @@ pub(crate) fn failure(error: &Error, forwarding: Option<&Forwarding>) -> Option<
             | ErrorType::ReadError
             | ErrorType::ConnectionClosed
             | ErrorType::WriteTimedout => None,
-            _ => forwarding.map(|forwarding| crate::body::broken(error, forwarding.body_deadline)),
+            _ => {
+                let haste = exchange.haste?;
+                Some(crate::body::broken(error, haste, exchange.body_bytes))
+            }
         },
         ErrorSource::Internal | ErrorSource::Unset => Some(Refusal::Internal),
     }

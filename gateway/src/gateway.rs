@@ -22,12 +22,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accept::Shelf;
+use crate::body::Pace;
 use crate::edge::Edge;
 use crate::events::Meters;
 use crate::head::HeadLimits;
-use crate::listeners::{self, Connections, Doorway, Linger, TlsError, TlsMaterial};
+use crate::listeners::{self, Certificates, Connections, Doorway, Entrance, Linger};
 use crate::rules::{Changes, CurrentRules, Rules};
-use crate::settings::Settings;
+use crate::settings::{Door, Settings};
 
 /// How often a request is handed to an upstream that closed the connection instead of answering. Kept connections die together when a
 /// worker leaves, so one more try than two.
@@ -52,9 +53,9 @@ pub enum StartError {
     /// A TLS door without a certificate.
     #[error("a TLS address is set, but no certificate was given")]
     NoCertificate,
-    /// The certificate cannot be used.
-    #[error("TLS cannot be served")]
-    Tls(#[from] TlsError),
+    /// The cryptography that is linked does not support what is configured.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] rustls::Error),
     /// A limit that was never validated.
     #[error("a limit makes no sense")]
     Limit(#[from] InvalidQuota),
@@ -90,8 +91,8 @@ pub struct Parts {
     pub sinks: Arc<dyn SpanSink>,
     /// Which traces are kept.
     pub keep: KeepPolicy,
-    /// The certificate; needed when a TLS address is set.
-    pub tls: Option<TlsMaterial>,
+    /// The certificates; needed when a TLS address is set. Whoever keeps a clone can exchange them while the edge runs.
+    pub tls: Option<Certificates>,
     /// The doors that somebody else opened and keeps open; the others the edge opens itself.
     pub doors: Doors,
     /// Cancelled, before the stop, when another process serves the same doors already. Then the drain is patient: an idle
@@ -122,7 +123,10 @@ impl Gateway {
         let http = listen(settings.http, given.http).await?;
         let tls = listen(settings.tls, given.tls).await?;
         let acceptor = match (&tls, &parts.tls) {
-            (Some(_), Some(material)) => Some(Arc::new(listeners::acceptor(material)?)),
+            (Some(_), Some(certificates)) => {
+                let acceptor = listeners::acceptor(certificates, settings.tls_profile);
+                Some(acceptor.map_err(StartError::Tls)?)
+            }
             (Some(_), None) => return Err(StartError::NoCertificate),
             (None, _) => None,
         };
@@ -146,11 +150,16 @@ impl Gateway {
             settings: Mutex::new(settings.clone()),
         };
         let doorway = Arc::new(handle.doorway(settings, parts));
-        for (listener, acceptor) in [(http, None), (tls, acceptor)] {
+        for (door, listener, tls) in [(Door::Http, http, None), (Door::Tls, tls, acceptor)] {
+            let expects_proxy_header = settings.proxy_protocol.contains(&door);
+            let entrance = Entrance {
+                tls,
+                expects_proxy_header,
+            };
             if let Some(listener) = listener {
                 handle
                     .tracker
-                    .spawn(Arc::clone(&doorway).keep_open(listener, acceptor));
+                    .spawn(Arc::clone(&doorway).keep_open(listener, entrance));
             }
         }
         tracing::info!(
@@ -253,6 +262,7 @@ impl GatewayHandle {
         };
         let edge = Edge {
             rules: Arc::clone(&self.rules),
+            pace: Pace::new(limits),
             fields_max: limits.head_fields_max,
             shelf: parts.shelf,
             health: parts.health,

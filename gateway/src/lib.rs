@@ -46,10 +46,13 @@ pub use accept::Shelf;
 pub use checks::{Rule, Step};
 pub use explain::{Explanation, Outcome, Probe, explain};
 pub use gateway::{Doors, Gateway, GatewayHandle, Parts, StartError};
-pub use listeners::{TlsError, TlsMaterial};
+pub use listeners::{
+    CertificateChanges, CertificateFacts, CertificateFault, CertificateRefused, Certificates,
+    PemPair, PemSet, TlsProfile,
+};
 pub use rules::Changes;
 pub use settings::{
     AcceptSettings, AddressSettings, BotSettings, CertificateSettings, ConnectionSettings, Denied,
-    DenyFileError, Dimension, ForwardSettings, HealthPage, LimitSettings, RateSettings,
-    RouteSettings, Settings, Source, StrangerSettings,
+    DenyFileError, Dimension, Door, ForwardSettings, HealthPage, HttpService, LimitSettings,
+    RateSettings, RouteSettings, Settings, Source, StrangerSettings,
 };

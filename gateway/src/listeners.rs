@@ -5,17 +5,13 @@
 //! time ([`http1`], [`http2`]), and is waited for at the end. What a request means is for [`crate::edge`].
 
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pingora::listeners::tls::Acceptor;
-use pingora::protocols::l4::stream::Stream as L4Stream;
-use pingora::protocols::{ALPN, GetSocketDigest, SocketDigest, Stream};
+use pingora::protocols::ALPN;
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,16 +21,23 @@ use crate::head::HeadLimits;
 use crate::rules::CurrentRules;
 
 mod connections;
+mod entrance;
 mod gathered;
 mod http1;
 mod http2;
+mod proxy_header;
 mod tls;
 
+use connections::Admitted;
 pub(crate) use connections::Connections;
+pub(crate) use entrance::Entrance;
 use gathered::Gathered;
 pub(crate) use http2::options as h2_options;
 pub(crate) use tls::acceptor;
-pub use tls::{TlsError, TlsMaterial};
+pub use tls::{
+    CertificateChanges, CertificateFacts, CertificateFault, CertificateRefused, Certificates,
+    PemPair, PemSet, TlsProfile,
+};
 
 /// How long the loop rests when the kernel refuses to hand over a connection, mostly for want of file descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
@@ -82,11 +85,8 @@ impl Linger {
 
 impl Doorway {
     /// Accepts connections until the drain begins.
-    pub(crate) async fn keep_open(
-        self: Arc<Self>,
-        listener: TcpListener,
-        tls: Option<Arc<Acceptor>>,
-    ) {
+    pub(crate) async fn keep_open(self: Arc<Self>, listener: TcpListener, entrance: Entrance) {
+        let entrance = Arc::new(entrance);
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -94,7 +94,7 @@ impl Doorway {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((socket, peer)) => self.admit(socket, peer, tls.as_ref()),
+                Ok((socket, peer)) => self.admit(socket, peer, &entrance),
                 Err(error) => {
                     tracing::warn!(name: "edge.accept_failed", { error = %error }, "Accepting a connection failed");
                     tokio::time::sleep(ACCEPT_REST).await;
@@ -103,66 +103,46 @@ impl Doorway {
         }
     }
 
-    fn admit(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr, tls: Option<&Arc<Acceptor>>) {
+    fn admit(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr, entrance: &Arc<Entrance>) {
         let rules = self.rules.load();
         if rules.deny.denies(peer.ip()) {
             self.meters.connection(Connected::Denied);
             return;
         }
         let is_ours = rules.peers.trusts(peer.ip());
-        let Some(admitted) = self.connections.admit(peer.ip(), is_ours) else {
+        let Some(mut admitted) = self.connections.admit(peer.ip(), is_ours) else {
             self.meters.connection(Connected::Limit);
             return;
         };
         let doorway = Arc::clone(self);
-        let tls = tls.cloned();
+        let entrance = Arc::clone(entrance);
         self.tracker.spawn(async move {
             let ended = doorway.ended.clone();
             tokio::select! {
                 biased;
                 () = ended.cancelled() => {}
-                () = doorway.serve(socket, peer, tls) => {}
+                () = doorway.serve(&entrance, socket, peer, &mut admitted) => {}
             }
             drop(admitted);
         });
     }
 
-    async fn serve(&self, socket: TcpStream, peer: SocketAddr, tls: Option<Arc<Acceptor>>) {
-        let Some(stream) = self.open(socket, peer, tls).await else {
-            return;
+    async fn serve(
+        &self,
+        entrance: &Entrance,
+        socket: TcpStream,
+        peer: SocketAddr,
+        admitted: &mut Admitted,
+    ) {
+        let stream = match entrance.open(self, socket, peer, admitted).await {
+            Ok(stream) => stream,
+            Err(outcome) => return self.meters.connection(outcome),
         };
         self.meters.connection(Connected::Accepted);
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             http2::serve(self, stream).await;
         } else {
             http1::serve(self, Box::new(Gathered::new(stream))).await;
-        }
-    }
-
-    /// Makes Pingora's kind of stream of a socket, with TLS inside if the door has it.
-    async fn open(
-        &self,
-        socket: TcpStream,
-        peer: SocketAddr,
-        tls: Option<Arc<Acceptor>>,
-    ) -> Option<Stream> {
-        // Answers are written whole; waiting for more to send would only delay them.
-        socket.set_nodelay(true).ok()?;
-        let digest = SocketDigest::from_raw_fd(socket.as_raw_fd());
-        // Set here, so that a peer who has left already still has an address. Nobody has set it before.
-        digest.peer_addr.get_or_init(|| Some(peer.into()));
-        let mut stream = L4Stream::from(socket);
-        stream.set_socket_digest(digest);
-        let Some(acceptor) = tls else {
-            return Some(Box::new(stream));
-        };
-        let _handshaking = self.meters.states.handshake.hold();
-        match timeout(self.handshake_deadline, acceptor.tls_handshake(stream)).await {
-            Ok(Ok(stream)) => Some(Box::new(stream)),
-            Ok(Err(_)) | Err(_) => {
-                self.meters.connection(Connected::TlsError);
-                None
-            }
         }
     }
 }

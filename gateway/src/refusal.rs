@@ -30,6 +30,8 @@ pub(crate) enum Refusal {
     Expectation,
     /// Nothing is taken here from this address.
     Address,
+    /// It must come over TLS.
+    PlainHttp,
     /// No route has this path.
     NoRoute,
     /// The route knows no such bot.
@@ -42,6 +44,8 @@ pub(crate) enum Refusal {
     BodyTooLarge(usize),
     /// The body was not complete in time.
     BodyTooSlow(Duration),
+    /// The body came slower than so many bytes a second.
+    BodyDribbles(u32),
     /// The body ended before it was complete.
     BodyCut,
     /// The webhook's sender did not prove who it is.
@@ -77,7 +81,10 @@ impl Refusal {
     /// The status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::HeadTooSlow(_) | Self::BodyTooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::HeadTooSlow(_) | Self::BodyTooSlow(_) | Self::BodyDribbles(_) => {
+                StatusCode::REQUEST_TIMEOUT
+            }
+            Self::PlainHttp => StatusCode::FORBIDDEN,
             Self::HeadTooLarge(_) | Self::TooManyFields(_) => {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
@@ -114,7 +121,9 @@ impl Refusal {
             Self::ContentType(_) => "content_type",
             Self::BodyTooLarge(_) => "body_too_large",
             Self::BodyTooSlow(_) => "body_too_slow",
+            Self::BodyDribbles(_) => "body_dribbles",
             Self::BodyCut => "body_cut",
+            Self::PlainHttp => "plain_http",
             Self::Signature(_) => "signature",
             Self::Token => "token",
             Self::NotADelivery(..) => "not_a_delivery",
@@ -129,7 +138,8 @@ impl Refusal {
     /// The page that explains it.
     pub(crate) fn page(&self) -> &'static Page {
         match self {
-            Self::HeadTooSlow(_) | Self::BodyTooSlow(_) => &pages::TOO_SLOW,
+            Self::HeadTooSlow(_) | Self::BodyTooSlow(_) | Self::BodyDribbles(_) => &pages::TOO_SLOW,
+            Self::PlainHttp => &pages::HTTPS_REQUIRED,
             Self::HeadTooLarge(_) | Self::TooManyFields(_) => &pages::HEAD_TOO_LARGE,
             Self::Malformed(_) | Self::BodyCut => &pages::MALFORMED_REQUEST,
             Self::Version => &pages::VERSION_NOT_SUPPORTED,
@@ -179,6 +189,8 @@ impl Refusal {
                 "The body was not complete within {} s.",
                 deadline.as_secs_f32()
             ),
+            Self::BodyDribbles(min) => format!("The body came slower than {min} bytes a second."),
+            Self::PlainHttp => "This path is answered over https alone.".to_owned(),
             Self::BodyCut => {
                 "The body ended before it was complete. Send the request again.".to_owned()
             }
@@ -226,6 +238,8 @@ impl Refusal {
             | Self::ContentType(_)
             | Self::BodyTooLarge(_)
             | Self::BodyTooSlow(_)
+            | Self::BodyDribbles(_)
+            | Self::PlainHttp
             | Self::BodyCut
             | Self::Signature(_)
             | Self::Token

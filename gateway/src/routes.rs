@@ -86,6 +86,7 @@ pub(crate) struct Forwarding {
     pub(crate) body_deadline: Duration,
     pub(crate) connect_deadline: Duration,
     pub(crate) answer_deadline: Duration,
+    pub(crate) pages: bool,
 }
 
 /// A path that was found.
@@ -220,6 +221,15 @@ impl Route {
         }
     }
 
+    /// Whether it shows pages to people, rather than answering programs.
+    pub(crate) fn is_page(&self) -> bool {
+        match &self.action {
+            Action::Problems => true,
+            Action::Forward(forwarding) => forwarding.pages,
+            Action::Accept(_) | Action::Health(_) | Action::Status(_) => false,
+        }
+    }
+
     /// Whether this method is taken.
     pub(crate) fn takes(&self, method: &Method) -> bool {
         self.methods.contains(method)
@@ -316,6 +326,7 @@ impl Forwarding {
             body_deadline: Duration::from_millis(settings.body_deadline_ms),
             connect_deadline: Duration::from_millis(settings.connect_deadline_ms),
             answer_deadline: Duration::from_millis(settings.answer_deadline_ms),
+            pages: settings.pages,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use sallyport_security::{InvalidQuota, Redis};
 
-use crate::checks::{Peers, Strangers};
+use crate::checks::{Peers, Plain, Strangers};
 use crate::limits::Limits;
 use crate::networks::DenyList;
 use crate::routes::RouteTable;
@@ -24,6 +24,7 @@ pub(crate) struct Rules {
     pub(crate) strangers: Strangers,
     pub(crate) peers: Peers,
     pub(crate) deny: DenyList,
+    pub(crate) plain: Plain,
     limits: Limits,
 }
 
@@ -51,8 +52,9 @@ impl Rules {
                 origin,
                 before.map(|rules| &rules.strangers),
             )?,
-            peers: Peers::new(&settings.trusted_peers),
+            peers: Peers::new(&settings.trusted_peers, settings.trusted_hops),
             deny: DenyList::new(&settings.addresses),
+            plain: Plain::new(settings),
             limits,
         })
     }
@@ -107,12 +109,25 @@ impl Changes {
         if old.trusted_peers != new.trusted_peers {
             applied.push("~trusted_peers".to_owned());
         }
+        if old.trusted_hops != new.trusted_hops {
+            applied.push("~trusted_hops".to_owned());
+        }
         if old.addresses != new.addresses {
             applied.push("~addresses".to_owned());
+        }
+        if (old.http_serves, old.https_port) != (new.http_serves, new.https_port) {
+            applied.push("~http_serves".to_owned());
         }
         let fixed = [
             ("http", old.http != new.http),
             ("tls", old.tls != new.tls),
+            (
+                "certificates",
+                !old.configured_certificates()
+                    .eq(new.configured_certificates()),
+            ),
+            ("tls_profile", old.tls_profile != new.tls_profile),
+            ("proxy_protocol", old.proxy_protocol != new.proxy_protocol),
             ("connections", old.connections != new.connections),
             (
                 "drain_deadline_ms",

@@ -5,52 +5,69 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use sallyport_security::addresses::Network;
 use serde::Deserialize;
 use validator::{Validate, ValidationError};
 
+use crate::listeners::TlsProfile;
+
 mod addresses;
+mod certificates;
 mod limits;
 mod routes;
 
 pub use addresses::{AddressSettings, Denied, DenyFileError};
+pub use certificates::CertificateSettings;
 pub use limits::{Dimension, LimitSettings, RateSettings};
 pub use routes::{AcceptSettings, BotSettings, ForwardSettings, HealthPage, RouteSettings, Source};
 
 /// Routes are tried one after the other.
 const ROUTES_MAX: usize = 256;
-/// Each has a series of its own.
-const LIMITS_MAX: usize = 64;
-/// Limits that every edge has; what they are called in headers and metrics belongs to them.
-const OWN_LIMITS: [&str; 4] = ["address", "failures", "bot", "route"];
+/// Where a browser looks when a URL names no port.
+const HTTPS_PORT: u16 = 443;
 
 /// The edge's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 #[validate(
     schema(function = "some_door_is_open"),
+    schema(function = "has_certificate_files"),
+    schema(function = "has_tls_to_redirect_to"),
+    schema(function = "has_somebody_to_introduce_clients"),
     schema(function = "has_distinct_routes"),
-    schema(function = "limits_fit_their_routes"),
-    schema(function = "networks_have_names")
+    schema(function = "limits::fit_their_routes"),
+    schema(function = "addresses::have_names")
 )]
 pub struct Settings {
     /// Where plain HTTP is served; absent means nowhere.
     pub http: Option<SocketAddr>,
     /// Where TLS is served; absent means nowhere.
     pub tls: Option<SocketAddr>,
-    /// The certificate for TLS, as files that whoever starts the edge reads.
+    /// Which versions and suites of TLS are spoken.
+    pub tls_profile: TlsProfile,
+    /// The certificate for clients that ask for no name or an unknown one. Without files: the first of `certificates`, and without
+    /// those the development certificate that whoever starts the edge makes.
     #[validate(nested)]
     pub certificate: CertificateSettings,
+    /// Further certificates, by the names that they are for.
+    #[validate(nested)]
+    pub certificates: Vec<CertificateSettings>,
     /// Limits on connections and on what one may cost before its request is known.
     #[validate(nested)]
     pub connections: ConnectionSettings,
     /// Limits by peer address, for requests nobody has vouched for.
     #[validate(nested)]
     pub strangers: StrangerSettings,
-    /// Networks of our own load balancers and callers: their `traceparent` is continued. Anybody else's is not.
+    /// What plain HTTP is good for.
+    pub http_serves: HttpService,
+    /// Where the world finds the TLS door, for those who are sent there.
+    #[validate(range(min = 1, message = "must be 1–65535"))]
+    pub https_port: u16,
+    /// Networks of our own load balancers and callers: their `traceparent` is continued, and what they say about their clients is
+    /// believed. Anybody else's is not.
     #[validate(length(max = 64))]
     pub trusted_peers: Vec<Network>,
     /// From where nothing is taken, and names for networks.
@@ -59,6 +76,11 @@ pub struct Settings {
     /// Limits that routes may ask for, by name.
     #[validate(nested)]
     pub limits: BTreeMap<String, LimitSettings>,
+    /// How many proxies of our own a request passes, each of which adds the address that it saw to `X-Forwarded-For`. Needed where
+    /// their addresses are not known, so that `trusted_peers` holds more than them; absent: all trusted ones are passed over.
+    pub trusted_hops: Option<NonZeroU8>,
+    /// Doors on which each connection begins with a header of the PROXY protocol (1 or 2), from trusted peers alone.
+    pub proxy_protocol: Vec<Door>,
     /// How long a stop waits for requests in flight.
     #[validate(range(min = 100, max = 600_000, message = "must be 100–600000 ms"))]
     pub drain_deadline_ms: u64,
@@ -73,12 +95,18 @@ impl Default for Settings {
         Self {
             http: Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
             tls: Some(SocketAddr::from(([127, 0, 0, 1], 8443))),
+            tls_profile: TlsProfile::default(),
             certificate: CertificateSettings::default(),
+            certificates: Vec::new(),
             connections: ConnectionSettings::default(),
             strangers: StrangerSettings::default(),
+            http_serves: HttpService::default(),
+            https_port: HTTPS_PORT,
             trusted_peers: Vec::new(),
             addresses: AddressSettings::default(),
             limits: BTreeMap::new(),
+            trusted_hops: None,
+            proxy_protocol: Vec::new(),
             drain_deadline_ms: 10_000,
             routes: Vec::new(),
         }
@@ -90,25 +118,33 @@ impl Settings {
     pub fn drain_deadline(&self) -> Duration {
         Duration::from_millis(self.drain_deadline_ms)
     }
-}
 
-/// Where the certificate lies. Both empty: the development certificate that the start makes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Validate)]
-#[serde(default, deny_unknown_fields)]
-#[validate(schema(function = "both_or_none"))]
-pub struct CertificateSettings {
-    /// PEM file with the certificate and those that vouch for it.
-    pub chain_file: PathBuf,
-    /// PEM file with its private key.
-    pub key_file: PathBuf,
-}
-
-impl CertificateSettings {
-    /// The two files, when they are set.
-    pub fn files(&self) -> Option<(&Path, &Path)> {
-        let set = !self.chain_file.as_os_str().is_empty();
-        set.then_some((self.chain_file.as_path(), self.key_file.as_path()))
+    /// The certificates that are configured, the default one first. None: the development certificate.
+    pub fn configured_certificates(&self) -> impl Iterator<Item = &CertificateSettings> {
+        let default = self.certificate.files().map(|_| &self.certificate);
+        default.into_iter().chain(&self.certificates)
     }
+}
+
+/// A door of the edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Door {
+    /// The one of plain HTTP.
+    Http,
+    /// The one of TLS.
+    Tls,
+}
+
+/// What is served without TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HttpService {
+    /// Everything: the door is on this machine, or behind something that does TLS.
+    #[default]
+    Everything,
+    /// Nothing: the door faces the world. Readers of pages are sent on to https, everything else is refused.
+    Redirects,
 }
 
 /// What a connection may cost before we know what it wants.
@@ -133,6 +169,12 @@ pub struct ConnectionSettings {
     /// Fields of a head.
     #[validate(range(min = 8, max = 200, message = "must be 8–200"))]
     pub head_fields_max: usize,
+    /// How long a body may take before its pace matters.
+    #[validate(range(min = 100, max = 60_000, message = "must be 100–60000 ms"))]
+    pub body_grace_ms: u64,
+    /// Bytes a second that a body must bring after that, on average: each byte buys time. 0: only its deadline counts.
+    #[validate(range(max = 1_048_576, message = "must be at most 1048576"))]
+    pub body_bytes_per_second_min: u32,
     /// How long a connection may wait for its next request.
     #[validate(range(min = 100, max = 3_600_000, message = "must be 100–3600000 ms"))]
     pub idle_ms: u64,
@@ -150,6 +192,8 @@ impl Default for ConnectionSettings {
             head_deadline_ms: 10_000,
             head_bytes_max: 32 * 1024,
             head_fields_max: 100,
+            body_grace_ms: 5_000,
+            body_bytes_per_second_min: 500,
             idle_ms: 75_000,
             streams_max: 100,
         }
@@ -185,74 +229,31 @@ fn refuse(code: &'static str, message: impl Into<String>) -> ValidationError {
     ValidationError::new(code).with_message(message.into().into())
 }
 
-fn limits_fit_their_routes(settings: &Settings) -> Result<(), ValidationError> {
-    let limits = &settings.limits;
-    if limits.len() > LIMITS_MAX {
-        let message = format!("limits must be at most {LIMITS_MAX}");
-        return Err(refuse("limits", message));
-    }
-    for name in limits.keys() {
-        routes::is_a_name(name).map_err(|_| {
-            refuse(
-                "limits",
-                format!("limits: {name:?} must be 1–32 of a–z, 0–9, '-' and '_'"),
-            )
-        })?;
-        if OWN_LIMITS.contains(&name.as_str()) {
-            let message = format!("limits: {name} is the name of a limit that every edge has");
-            return Err(refuse("limits", message));
-        }
-    }
-    for route in &settings.routes {
-        let path = &route.path;
-        for name in &route.limits {
-            let limit = limits.get(name).ok_or_else(|| {
-                refuse(
-                    "limits",
-                    format!(
-                        "the route {path} asks for the limit {name:?}, which limits does not have"
-                    ),
-                )
-            })?;
-            if let Some(dimension) = limit.unknown_on(route.accept.is_some()) {
-                let message = format!(
-                    "the route {path} asks for the limit {name}, but nobody knows the {} of a request there",
-                    dimension.name()
-                );
-                return Err(refuse("limits", message));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn networks_have_names(settings: &Settings) -> Result<(), ValidationError> {
-    for route in &settings.routes {
-        let unknown = |name: &&String| crate::networks::listed(&settings.addresses, name).is_none();
-        if let Some(name) = route.from.iter().find(unknown) {
-            let path = &route.path;
-            let message = format!(
-                "the route {path} is open to {name:?}, which addresses.lists does not have"
-            );
-            return Err(refuse("from", message));
-        }
-    }
-    Ok(())
-}
-
-fn both_or_none(files: &CertificateSettings) -> Result<(), ValidationError> {
-    if files.chain_file.as_os_str().is_empty() == files.key_file.as_os_str().is_empty() {
-        return Ok(());
-    }
-    let message = "chain_file and key_file must both be set or both be empty";
-    Err(ValidationError::new("half_a_certificate").with_message(message.into()))
-}
-
 fn some_door_is_open(settings: &Settings) -> Result<(), ValidationError> {
     if settings.http.is_some() || settings.tls.is_some() {
         return Ok(());
     }
     Err(ValidationError::new("no_door").with_message("either http or tls must be set".into()))
+}
+
+fn has_tls_to_redirect_to(settings: &Settings) -> Result<(), ValidationError> {
+    if settings.http_serves == HttpService::Everything || settings.tls.is_some() {
+        return Ok(());
+    }
+    let message = "http_serves: redirects needs a door to send to: tls must be set";
+    Err(ValidationError::new("no_tls").with_message(message.into()))
+}
+
+fn has_somebody_to_introduce_clients(settings: &Settings) -> Result<(), ValidationError> {
+    if settings.proxy_protocol.is_empty() || !settings.trusted_peers.is_empty() {
+        return Ok(());
+    }
+    let message = "proxy_protocol needs trusted_peers, or every connection would be refused";
+    Err(ValidationError::new("no_peers").with_message(message.into()))
+}
+
+fn has_certificate_files(settings: &Settings) -> Result<(), ValidationError> {
+    certificates::have_files(&settings.certificates)
 }
 
 fn has_distinct_routes(settings: &Settings) -> Result<(), ValidationError> {

@@ -39,7 +39,10 @@ fn of_request(
     }
     Ok(match explanation.outcome {
         Outcome::Refused { .. } => ExitCode::FAILURE,
-        Outcome::Stored { .. } | Outcome::Forwarded { .. } | Outcome::Answered => ExitCode::SUCCESS,
+        Outcome::Stored { .. }
+        | Outcome::Forwarded { .. }
+        | Outcome::Moved { .. }
+        | Outcome::Answered => ExitCode::SUCCESS,
     })
 }
 
@@ -65,6 +68,7 @@ fn probe(arguments: &ExplainArguments, url: &str) -> anyhow::Result<Probe> {
         headers,
         body,
         peer: arguments.from,
+        has_tls: !url.starts_with("http://"),
     })
 }
 
@@ -127,6 +131,7 @@ fn lines(probe: &Probe, explanation: &Explanation) -> Vec<String> {
             format!("200, if its body is a delivery of {source}; give it with --data to be sure")
         }
         Outcome::Forwarded { upstream } => format!("handed on to {upstream}"),
+        Outcome::Moved { location } => format!("308: sent to {location}"),
         Outcome::Answered => "200: a page of the edge's own".to_owned(),
         Outcome::Refused {
             status,

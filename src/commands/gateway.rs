@@ -9,6 +9,7 @@ use anyhow::Context;
 use sallyport_gateway::{Doors, Gateway, GatewayHandle, Parts};
 use sallyport_postgres::ProcessRole;
 
+use crate::certificates::CertificateFiles;
 use crate::cli::Places;
 use crate::commands::drained;
 use crate::ground::{self, Ground};
@@ -40,7 +41,8 @@ pub(crate) async fn run(places: &Places, sockets: &Sockets) -> anyhow::Result<Ex
         drop(edge);
         ground.close().await;
     };
-    Ok(drained(signals.serve(work).await))
+    // On the heap: it holds the edge until the last connection is closed.
+    Ok(drained(signals.serve(Box::pin(work)).await))
 }
 
 /// Opens the edge's doors.
@@ -52,13 +54,15 @@ pub(crate) async fn open(
     stops: &Stops,
 ) -> anyhow::Result<GatewayHandle> {
     let given = |address: Option<SocketAddr>| address.and_then(|address| sockets.take(address));
+    let files = CertificateFiles::of(settings, places)?;
+    let certificates = files.as_ref().map(CertificateFiles::load).transpose()?;
     let parts = Parts {
         redis: ground.redis.clone(),
         shelf: Arc::new(ground.queue.intake()),
         health: ground.health.clone(),
         sinks: Arc::clone(&ground.sinks),
         keep: settings.monitoring.traces.keep.clone(),
-        tls: ground::tls_material(settings, places)?,
+        tls: certificates.clone(),
         doors: Doors {
             http: given(settings.gateway.http),
             tls: given(settings.gateway.tls),
@@ -70,6 +74,10 @@ pub(crate) async fn open(
         .await
         .map_err(in_words)
         .context("opening the edge")?;
+    if let (Some(files), Some(certificates)) = (files, certificates) {
+        let stop = stops.soft.child_token();
+        ground.tasks.spawn(files.watch(certificates, stop));
+    }
     ground.edge_is_open(began.elapsed());
     Ok(edge)
 }

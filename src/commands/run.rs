@@ -167,8 +167,9 @@ fn ready(
     model: String,
     took: Duration,
 ) -> Ready {
+    let edge_settings = &settings.gateway;
     let is_development =
-        settings.gateway.tls.is_some() && settings.gateway.certificate.files().is_none();
+        edge_settings.tls.is_some() && edge_settings.configured_certificates().next().is_none();
     Ready {
         page: playground.map(PlaygroundHandle::address),
         http: edge.http_addr(),

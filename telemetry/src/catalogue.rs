@@ -103,6 +103,10 @@ catalogue! {
     // The edge.
     ConnectionsOpen: Gauge, Count, "sallyport_connections_open", [State], "Open connections by what they are doing.";
     Connections: Counter, Count, "sallyport_connections_total", [Outcome], "Connections by what became of them.";
+    TlsCertificateNotAfter: Gauge, Seconds, "sallyport_tls_certificate_not_after_timestamp_seconds", [ServerName],
+        "When a certificate expires, as a Unix time; of several for one name the first to expire. NaN when it is served no more.";
+    TlsCertificatesReloadSuccessful: Gauge, Count, "sallyport_tls_certificates_last_reload_successful", [],
+        "1 while the certificates are served that lie in the files; 0 when the last ones were refused and older ones stay.";
     RateLimitDecisions: Counter, Count, "sallyport_rate_limit_decisions_total", [Limiter, Outcome],
         "Decisions of the rate limiters.";
     SignatureChecks: Counter, Count, "sallyport_signature_checks_total", [Source, Outcome],

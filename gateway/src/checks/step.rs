@@ -20,6 +20,8 @@ pub enum Rule {
     Path,
     /// The path's owner.
     Route,
+    /// Plain HTTP.
+    Plain,
     /// The networks that the route is open to.
     From,
     /// The method.
@@ -54,6 +56,7 @@ impl Rule {
             Self::Shape => "shape",
             Self::Path => "path",
             Self::Route => "route",
+            Self::Plain => "plain http",
             Self::From => "from",
             Self::Method => "method",
             Self::Bot => "bot",
@@ -77,6 +80,7 @@ impl Rule {
             Self::Shape => "few enough fields, one length, an expectation that can be met",
             Self::Path => "the path means the same to everybody",
             Self::Route => "the path belongs to a route",
+            Self::Plain => "it comes over TLS, or the door answers without",
             Self::From => "the route is open to the address",
             Self::Method => "the route takes the method",
             Self::Bot => "a bot of this name is registered on the route",

@@ -47,18 +47,40 @@ impl Connections {
             return None;
         }
         let key = (!is_ours).then(|| limit_key(address));
-        if let Some(key) = key {
-            let held = open.by_address.entry(key).or_insert(0);
-            if *held >= self.per_address_max {
-                return None;
-            }
-            *held = held.saturating_add(1);
+        if key.is_some_and(|key| !open.take(key, self.per_address_max)) {
+            return None;
         }
         open.total = open.total.saturating_add(1);
         Some(Admitted {
             connections: Arc::clone(self),
             key,
         })
+    }
+}
+
+impl Admitted {
+    /// Counts the connection as this client's, for whom one of our own load balancers has opened it. Says whether there is a place.
+    pub(crate) fn belongs_to(&mut self, client: IpAddr) -> bool {
+        let key = limit_key(client);
+        let mut open = self.connections.open.lock();
+        let is_new = self.key.is_none();
+        let has_place = is_new && open.take(key, self.connections.per_address_max);
+        if has_place {
+            self.key = Some(key);
+        }
+        has_place
+    }
+}
+
+impl Open {
+    /// One more connection of this address, if there is a place for it.
+    fn take(&mut self, key: IpAddr, per_address_max: usize) -> bool {
+        let held = self.by_address.entry(key).or_insert(0);
+        let has_place = *held < per_address_max;
+        if has_place {
+            *held = held.saturating_add(1);
+        }
+        has_place
     }
 }
 
@@ -112,6 +134,22 @@ mod tests {
         assert!(connections.admit(ip("198.51.100.1"), true).is_none());
 
         drop(held);
+        assert!(connections.open.lock().by_address.is_empty());
+    }
+
+    #[test]
+    fn a_client_behind_our_own_load_balancer_has_its_share_too() {
+        let connections = Connections::new(10, 1);
+        let mut first = connections.admit(ip("10.0.0.1"), true).unwrap();
+        let mut second = connections.admit(ip("10.0.0.1"), true).unwrap();
+
+        assert!(first.belongs_to(ip("192.0.2.1")));
+        assert!(!second.belongs_to(ip("192.0.2.1")));
+        assert!(connections.admit(ip("192.0.2.1"), false).is_none());
+
+        drop(first);
+        assert!(second.belongs_to(ip("192.0.2.1")));
+        drop(second);
         assert!(connections.open.lock().by_address.is_empty());
     }
 

@@ -48,6 +48,14 @@ pub(crate) const ADDRESS_NOT_ALLOWED: Page = Page {
     fix: "Send from a network that this path is open to, or ask whoever runs this server to add yours.",
 };
 
+pub(crate) const HTTPS_REQUIRED: Page = Page {
+    name: "https-required",
+    title: "Only over https",
+    meaning: "The request came over plain HTTP, where everybody on the way can read it. It was refused, and not sent on, so that the mistake \
+     is noticed.",
+    fix: "Use the same address with https. If the request carried a token or another secret, replace that: it may have been read.",
+};
+
 pub(crate) const NOT_FOUND: Page = Page {
     name: "not-found",
     title: "Not found",
@@ -150,13 +158,14 @@ pub(crate) const UNAVAILABLE: Page = Page {
 };
 
 /// All of them, for the addresses at which they are served.
-pub(super) const ALL: [&Page; 20] = [
+pub(super) const ALL: [&Page; 21] = [
     &TOO_SLOW,
     &HEAD_TOO_LARGE,
     &MALFORMED_REQUEST,
     &VERSION_NOT_SUPPORTED,
     &EXPECTATION_FAILED,
     &ADDRESS_NOT_ALLOWED,
+    &HTTPS_REQUIRED,
     &NOT_FOUND,
     &CONFLICT,
     &METHOD_NOT_ALLOWED,

@@ -11,7 +11,8 @@ use sallyport_security::addresses::Network;
 use serde::Deserialize;
 use validator::{Validate, ValidationError};
 
-use super::refuse;
+use super::{Settings, refuse};
+use crate::networks;
 
 /// Networks that stand in the settings themselves.
 const DENY_MAX: usize = 10_000;
@@ -113,6 +114,20 @@ fn are_few(settings: &AddressSettings) -> Result<(), ValidationError> {
             "lists",
             format!("lists must be at most {LISTS_MAX}"),
         ));
+    }
+    Ok(())
+}
+
+pub(super) fn have_names(settings: &Settings) -> Result<(), ValidationError> {
+    for route in &settings.routes {
+        let unknown = |name: &&String| networks::listed(&settings.addresses, name).is_none();
+        if let Some(name) = route.from.iter().find(unknown) {
+            let path = &route.path;
+            let message = format!(
+                "the route {path} is open to {name:?}, which addresses.lists does not have"
+            );
+            return Err(refuse("from", message));
+        }
     }
     Ok(())
 }

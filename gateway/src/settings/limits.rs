@@ -9,7 +9,12 @@ use sallyport_security::{Algorithm, InvalidQuota, Policy, Quota, Scope, WhenAway
 use serde::Deserialize;
 use validator::{Validate, ValidationError};
 
-use super::refuse;
+use super::{RouteSettings, Settings, refuse, routes};
+
+/// Each has a series of its own.
+const LIMITS_MAX: usize = 64;
+/// Limits that every edge has; what they are called in headers and metrics belongs to them.
+const OWN_LIMITS: [&str; 4] = ["address", "failures", "bot", "route"];
 
 /// A limit: so many requests in so long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Validate)]
@@ -142,5 +147,47 @@ fn tells_apart_once(limit: &LimitSettings) -> Result<(), ValidationError> {
             format!("by has {} twice", dimension.name()),
         )),
         None => Ok(()),
+    }
+}
+
+pub(super) fn fit_their_routes(settings: &Settings) -> Result<(), ValidationError> {
+    let limits = &settings.limits;
+    if limits.len() > LIMITS_MAX {
+        let message = format!("limits must be at most {LIMITS_MAX}");
+        return Err(refuse("limits", message));
+    }
+    for name in limits.keys() {
+        if routes::is_a_name(name).is_err() {
+            let message = format!("limits: {name:?} must be 1–32 of a–z, 0–9, '-' and '_'");
+            return Err(refuse("limits", message));
+        }
+        if OWN_LIMITS.contains(&name.as_str()) {
+            let message = format!("limits: {name} is the name of a limit that every edge has");
+            return Err(refuse("limits", message));
+        }
+    }
+    for route in &settings.routes {
+        let mut asked = route.limits.iter();
+        asked.try_for_each(|name| fits(settings, route, name))?;
+    }
+    Ok(())
+}
+
+fn fits(settings: &Settings, route: &RouteSettings, name: &str) -> Result<(), ValidationError> {
+    let path = &route.path;
+    let Some(limit) = settings.limits.get(name) else {
+        let message =
+            format!("the route {path} asks for the limit {name:?}, which limits does not have");
+        return Err(refuse("limits", message));
+    };
+    match limit.unknown_on(route.accept.is_some()) {
+        None => Ok(()),
+        Some(dimension) => {
+            let by = dimension.name();
+            let message = format!(
+                "the route {path} asks for the limit {name}, but nobody knows the {by} of a request there"
+            );
+            Err(refuse("limits", message))
+        }
     }
 }

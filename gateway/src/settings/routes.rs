@@ -158,6 +158,9 @@ pub struct ForwardSettings {
     #[serde(default = "default_answer_deadline_ms")]
     #[validate(range(min = 50, max = 600_000, message = "must be 50–600000 ms"))]
     pub answer_deadline_ms: u64,
+    /// Whether pages for people lie there: they get the headers of pages, and over plain HTTP their readers are sent on to https.
+    #[serde(default)]
+    pub pages: bool,
 }
 
 fn default_methods() -> Vec<String> {

@@ -80,3 +80,20 @@ fn an_unknown_key_is_an_error() {
     assert!(route(json!({"path": "/a", "helth": "live"})).is_err());
     assert!(serde_json::from_value::<Settings>(json!({"conections": {}})).is_err());
 }
+
+#[test]
+fn a_certificate_has_both_its_files() {
+    let settings = |value: serde_json::Value| {
+        let settings: Settings = serde_json::from_value(value).unwrap();
+        settings.validate().map_err(|errors| errors.to_string())
+    };
+    let whole = json!({"chain_file": "a.pem", "key_file": "a.key", "names": ["a.test"]});
+
+    assert_eq!(
+        settings(json!({"certificate": whole, "certificates": [whole]})),
+        Ok(())
+    );
+    assert!(settings(json!({"certificate": {"chain_file": "a.pem"}})).is_err());
+    assert!(settings(json!({"certificates": [{"key_file": "a.key"}]})).is_err());
+    assert!(settings(json!({"certificates": [{}]})).is_err());
+}

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use sallyport_gateway::{Doors, Gateway, GatewayHandle, Parts, Settings, Shelf, TlsMaterial};
+use sallyport_gateway::{
+    Certificates, Doors, Gateway, GatewayHandle, Parts, PemPair, PemSet, Settings, Shelf,
+};
 use sallyport_queue::{AcceptError, Accepted, MessageId, NewMessage, Receipt};
 use sallyport_telemetry::trace::{KeepPolicy, SpanRecord, SpanSink};
 use sallyport_telemetry::{Health, Identity};
@@ -82,6 +84,29 @@ pub(crate) struct Door {
     pub(crate) health: Health,
     pub(crate) succeeded: CancellationToken,
     pub(crate) certificate: Vec<u8>,
+    pub(crate) certificates: Certificates,
+}
+
+/// A certificate of an authority of its own, valid now.
+pub(crate) fn pair(names: &[&str]) -> PemPair {
+    let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+    pem(&rcgen::generate_simple_self_signed(names).unwrap())
+}
+
+/// The same as files have it.
+pub(crate) fn pem(made: &rcgen::CertifiedKey<rcgen::KeyPair>) -> PemPair {
+    PemPair {
+        label: "chain.pem".to_owned(),
+        names: Vec::new(),
+        chain: made.cert.pem().into_bytes(),
+        key: made.signing_key.serialize_pem().into_bytes(),
+    }
+}
+
+/// One certificate alone.
+pub(crate) fn only(default: PemPair) -> PemSet {
+    let others = Vec::new();
+    PemSet { default, others }
 }
 
 /// The settings of most tests: one bot, the health pages, and `/ops/*` handed to nobody.
@@ -124,14 +149,13 @@ impl Door {
     }
 
     pub(crate) async fn with(settings: Value) -> Self {
+        Self::showing(settings, &only(pair(&["localhost"]))).await
+    }
+
+    /// The same with these certificates.
+    pub(crate) async fn showing(settings: Value, set: &PemSet) -> Self {
         let settings = checked(settings);
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let chain = made.cert.pem();
-        let tls = TlsMaterial::from_pem(
-            chain.as_bytes(),
-            made.signing_key.serialize_pem().as_bytes(),
-        )
-        .unwrap();
+        let certificates = Certificates::load(set).unwrap();
         let shelf = Arc::new(Memory::default());
         let kept = Arc::new(Kept::default());
         let health = Health::new(Identity::new("edge-test", "0.0.0", "test"));
@@ -145,7 +169,7 @@ impl Door {
                 ratio: 1.0,
                 ..KeepPolicy::default()
             },
-            tls: Some(tls),
+            tls: Some(certificates.clone()),
             doors: Doors::default(),
             succeeded: succeeded.clone(),
         };
@@ -158,7 +182,8 @@ impl Door {
             kept,
             health,
             succeeded,
-            certificate: chain.into_bytes(),
+            certificate: set.default.chain.clone(),
+            certificates,
         }
     }
 

@@ -137,6 +137,7 @@ impl Typed {
                 .collect(),
             body: Some(self.body.clone().unwrap_or_default().into_bytes()),
             peer: "127.0.0.1".parse().unwrap(),
+            has_tls: false,
         }
     }
 
@@ -172,6 +173,7 @@ async fn the_edge_does_what_was_said_of_six_hundred_requests() {
         let explanation = explain(&known, &typed.probe()).unwrap();
         let expected = match &explanation.outcome {
             Outcome::Stored { .. } | Outcome::Answered => 200,
+            Outcome::Moved { .. } => 308,
             // Nobody serves it in this test.
             Outcome::Forwarded { .. } => 502,
             Outcome::Refused { status, .. } => *status,

@@ -52,7 +52,8 @@ fn real_bot(token: &str, take_over: bool) -> BotSettings {
 
 /// A webhook that points at a development certificate has to upload its authority, or nobody would trust it.
 fn trust_development_certificate(settings: &mut Settings, places: &Places) -> anyhow::Result<()> {
-    if settings.gateway.tls.is_none() || settings.gateway.certificate.files().is_some() {
+    let edge = &settings.gateway;
+    if edge.tls.is_none() || edge.configured_certificates().next().is_some() {
         return Ok(());
     }
     let development = dev_certificates::ensure(&places.data)?;

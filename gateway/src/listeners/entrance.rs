@@ -1,0 +1,94 @@
+//! A door: from a socket to a stream on which requests can be read.
+//!
+//! It exists because doors differ in what comes before the first request: who it is that has connected, which a balancer may have to
+//! say first, and TLS. Both together have one deadline. What follows is the same for all, and for [`super`].
+
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+
+use pingora::listeners::tls::Acceptor;
+use pingora::protocols::l4::stream::Stream as L4Stream;
+use pingora::protocols::{GetSocketDigest, SocketDigest, Stream};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use super::connections::Admitted;
+use super::{Doorway, proxy_header};
+use crate::events::Connected;
+
+/// What a door asks of whoever comes in.
+pub(crate) struct Entrance {
+    /// TLS.
+    pub(crate) tls: Option<Acceptor>,
+    /// A header of the PROXY protocol, from a trusted peer.
+    pub(crate) expects_proxy_header: bool,
+}
+
+impl Entrance {
+    /// Makes Pingora's kind of stream of a socket, with TLS inside if the door has it.
+    ///
+    /// # Errors
+    /// What became of the connection instead. It is closed without a word: nobody has been understood yet.
+    pub(super) async fn open(
+        &self,
+        doorway: &Doorway,
+        mut socket: TcpStream,
+        peer: SocketAddr,
+        admitted: &mut Admitted,
+    ) -> Result<Stream, Connected> {
+        let until = Instant::now() + doorway.handshake_deadline;
+        // Answers are written whole; waiting for more to send would only delay them. A socket on which that cannot be said has lost
+        // its peer, which the first read will find.
+        socket.set_nodelay(true).ok();
+        let client = if self.expects_proxy_header {
+            let _introducing = doorway.meters.states.handshake.hold();
+            timeout_at(until, introduced(doorway, &mut socket, peer, admitted))
+                .await
+                .unwrap_or(Err(Connected::ProxyHeader))?
+        } else {
+            peer
+        };
+        let digest = SocketDigest::from_raw_fd(socket.as_raw_fd());
+        // Set here, so that a peer who has left already still has an address. Nobody has set it before.
+        digest.peer_addr.get_or_init(|| Some(client.into()));
+        let mut stream = L4Stream::from(socket);
+        stream.set_socket_digest(digest);
+        let Some(acceptor) = &self.tls else {
+            return Ok(Box::new(stream));
+        };
+        let _handshaking = doorway.meters.states.handshake.hold();
+        match timeout_at(until, acceptor.tls_handshake(stream)).await {
+            Ok(Ok(stream)) => Ok(Box::new(stream)),
+            Ok(Err(_)) | Err(_) => Err(Connected::TlsError),
+        }
+    }
+}
+
+/// For whom a trusted peer has connected. From here on the connection counts as the client's.
+async fn introduced(
+    doorway: &Doorway,
+    socket: &mut TcpStream,
+    peer: SocketAddr,
+    admitted: &mut Admitted,
+) -> Result<SocketAddr, Connected> {
+    let rules = doorway.rules.load_full();
+    if !rules.peers.trusts(peer.ip()) {
+        return Err(Connected::ProxyHeader);
+    }
+    let header = proxy_header::read(socket).await.map_err(|error| {
+        tracing::debug!(name: "edge.proxy_header_refused", { error = %error }, "A PROXY header is refused");
+        Connected::ProxyHeader
+    })?;
+    let Some(client) = header else {
+        return Ok(peer);
+    };
+    if rules.deny.denies(client.ip()) {
+        return Err(Connected::Denied);
+    }
+    let is_ours = rules.peers.trusts(client.ip());
+    if is_ours || admitted.belongs_to(client.ip()) {
+        Ok(client)
+    } else {
+        Err(Connected::Limit)
+    }
+}
