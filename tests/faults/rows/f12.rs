@@ -25,7 +25,9 @@ pub(crate) const ROW: Row = Row {
 const FAILING: &str = "spool-sync=5*off->1*return->20*off->1*return->20*off->2*return->20*off->2*return->5*off->4*return->off";
 /// Every flush takes so long.
 const SLOW: &str = "spool-sync=sleep(2000)";
-/// How many may wait for the disk. A slow one takes fewer in its two seconds than are sent, and one address may hold 512 connections.
+/// All senders of the row have one address: what waits, what is being flushed and what is being refused are its connections together.
+const CONNECTIONS: &str = "connections:\n  per_address_max: 2048\n";
+/// How many may wait for the disk. A slow one takes fewer in its two seconds than are sent.
 const WAITING: &str = "queue:\n  spool:\n    waiting_max: 256\n";
 /// How many must be taken in a second all the same.
 const TAKEN_MIN: usize = 50;
@@ -42,6 +44,7 @@ fn run(stage: &mut Stage) -> LocalBoxFuture<'_, Outcome> {
 async fn trouble_the_disk(stage: &mut Stage) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("stores.yaml"), WAITING).unwrap();
+    std::fs::write(folder.path().join("gateway.yaml"), CONNECTIONS).unwrap();
     let path = folder.path().to_str().unwrap();
     let mut site = stage.open_with(&[("SALLYPORT_CONFIG", path)]).await;
     if !site.has_spool().await {
