@@ -73,6 +73,7 @@ pub(crate) struct Meters {
     requests: Histograms,
     active: Gauges,
     connections: Counters,
+    handshakes: Histograms,
     /// Open connections by what they do.
     pub(crate) states: ConnectionStates,
     limits: Counters,
@@ -101,6 +102,7 @@ impl Meters {
                 Metric::Connections,
                 Connected::ALL.map(|outcome| [outcome.name()]),
             ),
+            handshakes: Histograms::new(Metric::TlsHandshakeDuration),
             states: ConnectionStates {
                 handshake: state("handshake"),
                 head: state("head"),
@@ -143,6 +145,11 @@ impl Meters {
     /// A connection came to this.
     pub(crate) fn connection(&self, outcome: Connected) {
         self.connections.of(&[outcome.name()]).increment();
+    }
+
+    /// A TLS handshake took this long and came to this, in this version if one was agreed on.
+    pub(crate) fn handshake(&self, took: Duration, outcome: &'static str, version: &str) {
+        self.handshakes.of(&[version, outcome]).record(took);
     }
 
     /// A request is being answered, until the returned value is dropped.

@@ -103,6 +103,8 @@ catalogue! {
     // The edge.
     ConnectionsOpen: Gauge, Count, "sallyport_connections_open", [State], "Open connections by what they are doing.";
     Connections: Counter, Count, "sallyport_connections_total", [Outcome], "Connections by what became of them.";
+    TlsHandshakeDuration: Histogram(Buckets::SHORT), Seconds, "sallyport_tls_handshake_duration_seconds",
+        [TlsVersion, Outcome], "Time of a TLS handshake; the version is empty when none was agreed on.";
     TlsCertificateNotAfter: Gauge, Seconds, "sallyport_tls_certificate_not_after_timestamp_seconds", [ServerName],
         "When a certificate expires, as a Unix time; of several for one name the first to expire. NaN when it is served no more.";
     TlsCertificatesReloadSuccessful: Gauge, Count, "sallyport_tls_certificates_last_reload_successful", [],

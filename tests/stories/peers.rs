@@ -78,9 +78,15 @@ fn write_certificate(folder: &Path) -> String {
     };
     let mut authority = rcgen::CertificateParams::default();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    authority.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    let name = rcgen::DnType::CommonName;
+    authority
+        .distinguished_name
+        .push(name, "authority of a test");
     let key = rcgen::KeyPair::generate().unwrap();
     let authority = rcgen::CertifiedIssuer::self_signed(authority, key).unwrap();
     let mut server = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    server.use_authority_key_identifier_extension = true;
     (server.not_before, server.not_after) = (day(-1), day(80));
     let key = rcgen::KeyPair::generate().unwrap();
     let server = server.signed_by(&key, &authority).unwrap();

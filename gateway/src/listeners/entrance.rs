@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 
 use pingora::listeners::tls::Acceptor;
 use pingora::protocols::l4::stream::Stream as L4Stream;
-use pingora::protocols::{GetSocketDigest, SocketDigest, Stream};
+use pingora::protocols::{GetSocketDigest, SocketDigest, Ssl, Stream};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
@@ -57,10 +57,36 @@ impl Entrance {
             return Ok(Box::new(stream));
         };
         let _handshaking = doorway.meters.states.handshake.hold();
-        match timeout_at(until, acceptor.tls_handshake(stream)).await {
-            Ok(Ok(stream)) => Ok(Box::new(stream)),
-            Ok(Err(_)) | Err(_) => Err(Connected::TlsError),
+        let began = Instant::now();
+        let shaken = timeout_at(until, acceptor.tls_handshake(stream)).await;
+        let told = |outcome, version: &str| {
+            doorway.meters.handshake(began.elapsed(), outcome, version);
+        };
+        match shaken {
+            Ok(Ok(stream)) => {
+                let digest = stream.get_ssl_digest();
+                let name = digest.as_ref().map_or("", |digest| &*digest.version);
+                told("ok", version(name));
+                Ok(Box::new(stream))
+            }
+            Ok(Err(_)) => {
+                told("failed", "");
+                Err(Connected::TlsError)
+            }
+            Err(_elapsed) => {
+                told("timeout", "");
+                Err(Connected::TlsError)
+            }
         }
+    }
+}
+
+/// A version as metrics have it, of the name that the library gives it.
+fn version(name: &str) -> &'static str {
+    match name {
+        "TLSv1_2" => "1.2",
+        "TLSv1_3" => "1.3",
+        _ => "",
     }
 }
 

@@ -65,6 +65,35 @@ async fn intermediate_speaks_1_2_and_modern_does_not() {
 }
 
 #[tokio::test]
+async fn handshakes_are_measured_by_version_and_outcome() {
+    let count = |labels: &str| {
+        let text = sallyport_telemetry::metrics::install().render();
+        let series = format!("sallyport_tls_handshake_duration_seconds_count{{{labels}}} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&series));
+        line.map_or(0, |count| count.parse::<u64>().unwrap())
+    };
+    let door = door("intermediate").await;
+    let series = [
+        "tls_version=\"1.2\",outcome=\"ok\"",
+        "tls_version=\"1.3\",outcome=\"ok\"",
+        "outcome=\"failed\"",
+    ];
+    let before = series.map(count);
+
+    for version in BOTH {
+        let provider = aws_lc_rs::default_provider();
+        agree(&door, provider, &[version]).await.unwrap();
+    }
+    reaction(door.handle.tls_addr().unwrap(), b"GET / HTTP/1.1\r\n\r\n").await;
+    // When all connections have ended, all have been counted.
+    door.handle.drain().await;
+
+    for (series, before) in series.into_iter().zip(before) {
+        assert!(count(series) > before, "{series}");
+    }
+}
+
+#[tokio::test]
 async fn the_key_exchange_resists_quantum_computers_where_the_client_can() {
     let door = door("intermediate").await;
 

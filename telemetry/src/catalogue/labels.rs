@@ -28,6 +28,7 @@ labels! {
     UrlScheme = "url_scheme", "`http` or `https`.";
     NetworkProtocolVersion = "network_protocol_version", "`1.1` or `2`.";
     ErrorType = "error_type", "The kind of an error; empty when there was none.";
+    TlsVersion = "tls_version", "`1.2` or `1.3`.";
     ServerName = "server_name", "The first host name of a configured certificate.";
     ServerAddress = "server_address", "Which of the services we call; a name, not an address from outside.";
     DbSystemName = "db_system_name", "`postgresql` or `redis`.";
