@@ -1,5 +1,5 @@
 # Every way to run, test and check Sallyport. CI calls the same targets.
-.PHONY: help run test simulate faults lint bench clean-data
+.PHONY: help run test simulate faults lint waf bench clean-data
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -18,6 +18,9 @@ faults: ## break the house on purpose, row by row (ROWS=F1,F5 SECONDS=20 SEED=7 
 
 lint: ## rustfmt, clippy with warnings as errors, licences, bans and sources of dependencies
 	@scripts/lint
+
+waf: ## judge public attacks and harmless texts by the input inspection, with both gates (ARGS=--misses)
+	@scripts/waf $(ARGS)
 
 bench: ## measure; results belong into docs/benchmarks.md
 	@scripts/bench $(ARGS)

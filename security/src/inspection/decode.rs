@@ -1,0 +1,80 @@
+//! The one decoding that a server does: percent escapes, and `+` in forms (ASVS 1.1.1).
+//!
+//! It exists apart from the normal form because this is what the application behind the edge will see, and the other is what
+//! an attacker hopes somebody will see.
+
+use std::borrow::Cow;
+
+/// Whether `+` means a space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plus {
+    /// In queries and forms.
+    IsSpace,
+    /// In paths and cookies.
+    IsPlus,
+}
+
+/// A decoded value.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Decoded<'r> {
+    pub(super) bytes: Cow<'r, [u8]>,
+    /// A percent sign began no escape and was left as it is.
+    pub(super) has_stray_percent: bool,
+}
+
+/// Decodes once. Borrows when there is nothing to decode.
+pub(super) fn percent_decoded(raw: &[u8], plus: Plus) -> Decoded<'_> {
+    let special = |byte: &u8| *byte == b'%' || (*byte == b'+' && plus == Plus::IsSpace);
+    if !raw.iter().any(special) {
+        return Decoded {
+            bytes: Cow::Borrowed(raw),
+            has_stray_percent: false,
+        };
+    }
+    let mut bytes = Vec::with_capacity(raw.len());
+    let mut has_stray_percent = false;
+    let mut rest = raw;
+    while let Some((&first, tail)) = rest.split_first() {
+        rest = tail;
+        match first {
+            b'%' => match escape(tail) {
+                Some((byte, after)) => {
+                    bytes.push(byte);
+                    rest = after;
+                }
+                None => {
+                    has_stray_percent = true;
+                    bytes.push(b'%');
+                }
+            },
+            b'+' if plus == Plus::IsSpace => bytes.push(b' '),
+            other => bytes.push(other),
+        }
+    }
+    Decoded {
+        bytes: Cow::Owned(bytes),
+        has_stray_percent,
+    }
+}
+
+/// The byte that two digits after a percent sign mean, and what follows them.
+pub(super) fn escape(after_percent: &[u8]) -> Option<(u8, &[u8])> {
+    let (digits, after) = after_percent.split_at_checked(2)?;
+    let number = digits.iter().try_fold(0, |sum, digit| {
+        Some(sum * 16 + char::from(*digit).to_digit(16)?)
+    })?;
+    Some((u8::try_from(number).ok()?, after))
+}
+
+/// Names and values of a query, a form or a `Cookie` header, still encoded.
+pub(super) fn pairs(raw: &[u8], separator: u8) -> impl Iterator<Item = (&[u8], &[u8])> {
+    raw.split(move |byte| *byte == separator)
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| match pair.iter().position(|byte| *byte == b'=') {
+            Some(at) => {
+                let (name, value) = pair.split_at(at);
+                (name, value.get(1..).unwrap_or_default())
+            }
+            None => (pair, &[][..]),
+        })
+}

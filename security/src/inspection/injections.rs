@@ -1,0 +1,130 @@
+//! libinjection, kept from what it does badly.
+//!
+//! The port (0.1.1) follows the C library byte by byte, with its weaknesses, and adds some. What was found in its source, and what
+//! is done about it here:
+//!
+//! - A word with many dots is looked up once per dot, prefix by prefix: quadratic. No token keeps more than 31 bytes, so every run of
+//!   word characters is cut to 40 before it is handed over, which changes no fingerprint.
+//! - Arrays are indexed without checks. Nothing was found that panics, but nothing proves it either: a panic is caught and counts as a match.
+//! - Its reading ends at a byte 0xFF, as C's signed characters do, and it walks lists of names for every NUL. It gets neither.
+//! - It reads at most five tokens from the front, but walks on while they fold: at most [`WINDOW_BYTES_MAX`] are handed over, and
+//!   [`BYTES_MAX`] of one request. A long value is cut at its first quote, where the reading "inside quotes" begins anyway.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use libinjectionrs::sqli::SqliState;
+use libinjectionrs::{SqliFlags, detect_xss};
+
+/// Bytes of one value that the reader of SQL gets.
+const WINDOW_BYTES_MAX: usize = 512;
+/// Bytes of one value that the reader of markup gets.
+const MARKUP_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of one request that it gets in all.
+const BYTES_MAX: usize = 16 * 1024;
+/// Longest run of word characters.
+const WORD_BYTES_MAX: usize = 40;
+
+/// What the reader of SQL says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sql {
+    /// No fingerprint that it lists.
+    Harmless,
+    /// A fingerprint that it lists, and that complete statements, code and prose have as well.
+    Listed,
+    /// A fingerprint that continues somebody else's statement.
+    Continues,
+}
+
+/// One request's use of libinjection.
+#[derive(Debug)]
+pub(super) struct Injections {
+    left: usize,
+    window: Vec<u8>,
+}
+
+impl Default for Injections {
+    fn default() -> Self {
+        Self {
+            left: BYTES_MAX,
+            window: Vec::new(),
+        }
+    }
+}
+
+impl Injections {
+    /// Whether a value reads like a part of a statement.
+    pub(super) fn sql(&mut self, value: &[u8]) -> Sql {
+        if !may_continue(value) {
+            return Sql::Harmless;
+        }
+        self.cut(from_first_quote(value), WINDOW_BYTES_MAX);
+        let window = &self.window;
+        let fingerprint = catch_unwind(AssertUnwindSafe(|| {
+            let mut state = SqliState::new(window, SqliFlags::FLAG_NONE);
+            state.detect().then_some(state.fingerprint)
+        }));
+        match fingerprint {
+            Ok(None) => Sql::Harmless,
+            Ok(Some(tokens)) if continues(&tokens) => Sql::Continues,
+            Ok(Some(_)) => Sql::Listed,
+            Err(_) => Sql::Continues,
+        }
+    }
+
+    /// Whether a value runs script as markup, alone or inside an attribute.
+    pub(super) fn markup(&mut self, value: &[u8]) -> bool {
+        self.cut(value, MARKUP_BYTES_MAX);
+        let window = &self.window;
+        catch_unwind(AssertUnwindSafe(|| detect_xss(window).is_injection())).unwrap_or(true)
+    }
+
+    /// Fills the window: no NUL, no 0xFF, no endless word.
+    fn cut(&mut self, value: &[u8], most: usize) {
+        let most = most.min(self.left);
+        self.window.clear();
+        let mut run = 0;
+        for byte in value.iter().copied().take(4 * most) {
+            let is_word =
+                byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'`' | b'$' | 0x80..);
+            run = if is_word { run + 1 } else { 0 };
+            if run <= WORD_BYTES_MAX && byte != 0 && byte != 0xff && self.window.len() < most {
+                self.window.push(byte);
+            }
+        }
+        self.left = self.left.saturating_sub(self.window.len());
+    }
+}
+
+/// Whether a value can continue a statement at all: it closes a quote, or begins with a number.
+fn may_continue(value: &[u8]) -> bool {
+    let leads = |byte: &&u8| {
+        !matches!(
+            byte,
+            b' ' | b'(' | b')' | b'+' | b'-' | b'!' | b'~' | b'\t'..=b'\r'
+        )
+    };
+    let begins_with_number = value.iter().find(leads).is_some_and(u8::is_ascii_digit);
+    begins_with_number || value.iter().any(|byte| matches!(byte, b'\'' | b'"'))
+}
+
+/// A long value from where its first quote is near; a short one whole.
+fn from_first_quote(value: &[u8]) -> &[u8] {
+    if value.len() <= WINDOW_BYTES_MAX {
+        return value;
+    }
+    let quote = value.iter().position(|byte| matches!(byte, b'\'' | b'"'));
+    let start = quote.unwrap_or(0).saturating_sub(WINDOW_BYTES_MAX / 8);
+    value.get(start..).unwrap_or(value)
+}
+
+/// Whether a fingerprint begins with a constant, perhaps in brackets, and goes on with what joins it to more. The letters are
+/// libinjection's: `s` a string, `1` a number, `&` AND or OR, `c` a comment, `U` UNION, `B` GROUP or ORDER BY. Names and operators
+/// are not asked for: phone numbers, sums and code have them.
+fn continues(tokens: &[u8]) -> bool {
+    let [b's' | b'1', joined @ ..] = tokens else {
+        return false;
+    };
+    let closed = joined.iter().take_while(|token| **token == b')').count();
+    let joint = joined.get(closed);
+    joint.is_some_and(|token| matches!(token, b'&' | b'c' | b'U' | b';' | b'B'))
+}
