@@ -11,12 +11,14 @@ use bytes::Bytes;
 use http::StatusCode;
 use pingora::proxy::Session;
 use sallyport_queue::{AcceptError, Accepted, Intake, Key, NewMessage, PayloadFormat, Priority};
+use sallyport_security::inspection::Format;
 use sallyport_sources::{Delivery, telegram};
 use sallyport_telemetry::Chain;
 
 use crate::answer::Answer;
 use crate::body::{self, Haste};
 use crate::exchange::Exchange;
+use crate::inspection::inspect_body;
 use crate::limits::{self, Asker};
 use crate::refusal::Refusal;
 use crate::routes::{Accepting, Bot};
@@ -66,6 +68,7 @@ pub(crate) async fn webhook(
     let body = body::read(session, accepting.body_bytes_max, haste).await?;
     let delivery = read(accepting.source, bot, &body)?;
     limit(session, exchange, bot, &delivery).await?;
+    inspect(exchange, &body)?;
     #[cfg(feature = "fail-points")]
     sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K1).await;
     let message = message(delivery, body, bot, exchange, shelf.name());
@@ -76,6 +79,18 @@ pub(crate) async fn webhook(
     sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K3).await;
     exchange.repeats = accepted.repeats();
     Ok(answer(accepting.source))
+}
+
+/// What somebody wrote is scored, so that an operator sees what comes in this way, and never refused for it.
+fn inspect(exchange: &mut Exchange, body: &Bytes) -> Result<(), Refusal> {
+    let route = exchange.route.clone();
+    let inspector = route.as_ref().and_then(|route| route.inspector.as_ref());
+    if let Some(inspector) = inspector {
+        exchange
+            .findings
+            .join(inspect_body(inspector, Format::Json, body)?);
+    }
+    Ok(())
 }
 
 /// Counts a delivery against the limits with names of its route. They come last, since most of what they tell apart stands

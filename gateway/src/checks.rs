@@ -11,11 +11,13 @@ use http::{HeaderMap, Method};
 use pingora::http::RequestHeader;
 
 use crate::events::Meters;
+use crate::inspection::Findings;
 use crate::refusal::{Limited, Refusal};
 use crate::routes::{Action, Found};
 use crate::rules::Rules;
 
 mod content_type;
+mod inspection;
 mod length;
 mod method;
 mod networks;
@@ -80,8 +82,16 @@ pub(crate) fn find<'r>(
     asked.step(Rule::Route, rules.table.find(path).ok_or(Refusal::NoRoute))
 }
 
-/// A request may go on to what its route does. Its body has not been touched. Returns what is left of the limit that
-/// it counted against.
+/// A request that may go on.
+#[derive(Default)]
+pub(crate) struct Admitted {
+    /// What is left of the limit that it counted against.
+    pub(crate) limited: Option<Limited>,
+    /// What its head looked like.
+    pub(crate) findings: Findings,
+}
+
+/// A request may go on to what its route does. Its body has not been touched.
 ///
 /// # Errors
 /// The first check that refused.
@@ -90,8 +100,12 @@ pub(crate) fn admit(
     found: &Found<'_>,
     strangers: &Strangers,
     meters: &Meters,
-) -> Result<Option<Limited>, Refusal> {
+) -> Result<Admitted, Refusal> {
     let route = &found.route;
+    let only = |limited| Admitted {
+        limited: Some(limited),
+        findings: Findings::default(),
+    };
     // Before anything that would tell a stranger what lives here.
     asked.step(Rule::From, networks::check_route(asked, route))?;
     // The cheapest question that a route can ask.
@@ -108,7 +122,7 @@ pub(crate) fn admit(
             asked.step(Rule::Signature, verdict)?;
             // From here it is the source who speaks, and it counts against what is the source's.
             let limited = verified::check(asked, accepting, bot, meters);
-            asked.step(Rule::BotLimit, limited).map(Some)
+            asked.step(Rule::BotLimit, limited).map(only)
         }
         Action::Forward(forwarding) => {
             // Nobody has vouched for it: what stands behind decides who may come in, so the address is what counts.
@@ -117,16 +131,27 @@ pub(crate) fn admit(
                 Rule::Length,
                 length::check(asked, forwarding.body_bytes_max),
             )?;
-            Ok(Some(limited))
+            // Last, since it costs most: it reads everything.
+            let findings = match &route.inspector {
+                Some(inspector) => {
+                    let findings = inspection::check(asked, inspector);
+                    asked.step(Rule::Inspection, findings)?
+                }
+                None => Findings::default(),
+            };
+            Ok(Admitted {
+                limited: Some(limited),
+                findings,
+            })
         }
         Action::Status(tokens) => {
             asked.step(Rule::Token, token::check(asked, tokens))?;
-            Ok(None)
+            Ok(Admitted::default())
         }
         Action::Problems => asked
             .step(Rule::AddressLimit, strangers.admit(asked, meters))
-            .map(Some),
+            .map(only),
         // Whoever asks whether the process lives must be answered, above all when much is being refused.
-        Action::Health(_) => Ok(None),
+        Action::Health(_) => Ok(Admitted::default()),
     }
 }

@@ -14,6 +14,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
+use sallyport_security::inspection::Inspector;
 use sallyport_telemetry::Health;
 use sallyport_telemetry::trace::SpanContext;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,7 @@ use crate::events::Meters;
 use crate::exchange::{Caller, Exchange};
 use crate::forward;
 use crate::health;
+use crate::inspection::HeldBody;
 use crate::limits::{self, Asker};
 use crate::problem;
 use crate::refusal::Refusal;
@@ -166,8 +168,9 @@ impl Edge {
         }
         // Before anything is compared: on a door to the world no secret is worth an answer without TLS.
         exchange.elsewhere = rules.plain.check(&asked, exchange.scheme, &found.route)?;
-        let limited = checks::admit(&asked, &found, &rules.strangers, &self.meters)?;
-        exchange.limits.extend(limited);
+        let admitted = checks::admit(&asked, &found, &rules.strangers, &self.meters)?;
+        exchange.limits.extend(admitted.limited);
+        exchange.findings.join(admitted.findings);
         Ok(found.rest.to_owned())
     }
 
@@ -203,6 +206,36 @@ impl Edge {
         exchange.refusal = Some(refusal);
         self.answer(session, exchange, answer).await
     }
+}
+
+/// Who looks at what the route of a request hands on, if anybody does.
+fn inspector(exchange: &Exchange) -> Option<&Inspector> {
+    exchange.route.as_ref()?.inspector.as_ref()
+}
+
+/// Keeps a body back until it is whole, and looks at it then.
+fn look_into(
+    exchange: &mut Exchange,
+    body: &mut Option<Bytes>,
+    is_whole: bool,
+) -> std::result::Result<(), Refusal> {
+    let Some(mut held) = exchange.held.take() else {
+        return Ok(());
+    };
+    held.keep(body);
+    if !is_whole {
+        exchange.held = Some(held);
+        return Ok(());
+    }
+    let Some(inspector) = inspector(exchange) else {
+        return Err(Refusal::Internal);
+    };
+    let (whole, findings) = held.release(inspector)?;
+    exchange.findings.join(findings);
+    if !whole.is_empty() {
+        *body = Some(whole);
+    }
+    Ok(())
 }
 
 /// How the route of a request hands on, if it does.
@@ -247,9 +280,15 @@ impl ProxyHttp for Edge {
 
     async fn upstream_peer(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         ctx: &mut Self::CTX,
     ) -> Result<Box<HttpPeer>> {
+        if let Some(exchange) = ctx {
+            // Whoever is asked again gets the whole body again.
+            exchange.body_bytes = 0;
+            exchange.held = inspector(exchange)
+                .and_then(|_| HeldBody::for_request(&session.req_header().headers));
+        }
         let forwarding = ctx.as_ref().and_then(forwarding);
         let peer = forwarding.map(|forwarding| Box::new(forward::peer(forwarding)));
         peer.ok_or_else(|| {
@@ -276,7 +315,7 @@ impl ProxyHttp for Edge {
         &self,
         session: &mut Session,
         body: &mut Option<Bytes>,
-        _end_of_stream: bool,
+        end_of_stream: bool,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
         let Some(exchange) = ctx else { return Ok(()) };
@@ -291,6 +330,8 @@ impl ProxyHttp for Edge {
             Refusal::BodyTooLarge(forwarding.body_bytes_max)
         } else if body.is_some() && left.is_zero() {
             haste.refusal(exchange.body_bytes)
+        } else if let Err(refusal) = look_into(exchange, body, end_of_stream) {
+            refusal
         } else {
             session.set_read_timeout(Some(left));
             return Ok(());

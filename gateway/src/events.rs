@@ -13,6 +13,7 @@ use sallyport_telemetry::trace::{KeepPolicy, SpanSink, Trail};
 use sallyport_telemetry::{Label, Metric, gauge};
 
 use crate::exchange::Exchange;
+use crate::inspection::Findings;
 use crate::refusal::{Limited, Refusal};
 use crate::routes::{Accepting, RouteTable};
 
@@ -78,6 +79,7 @@ pub(crate) struct Meters {
     pub(crate) states: ConnectionStates,
     limits: Counters,
     signatures: Counters,
+    inspections: Counters,
     rejected: Counters,
     witnessed: RateLimiter<&'static str>,
     sinks: Arc<dyn SpanSink>,
@@ -116,6 +118,7 @@ impl Meters {
                     .flat_map(|limiter| [[limiter, "allowed"], [limiter, "limited"]]),
             ),
             signatures: Counters::new(Metric::SignatureChecks),
+            inspections: Counters::new(Metric::InspectionFindings),
             rejected: Counters::new(Metric::IntakeRejected),
             witnessed: RateLimiter::new(
                 Quota::try_new(WITNESSED_PER_SECOND, Duration::from_secs(1))?,
@@ -192,10 +195,35 @@ impl Meters {
                 reason,
             ])
             .record(exchange.started.elapsed());
+        if let Some(findings) = exchange.findings() {
+            self.found(exchange, findings);
+        }
         match &exchange.refusal {
             Some(refusal) => self.refused(exchange, refusal),
             None => self.answered(exchange),
         }
+    }
+
+    /// The inspection found something. What was refused for it is told as a refusal.
+    fn found(&self, exchange: &Exchange, findings: &Findings) {
+        let outcome = findings.outcome();
+        for finding in findings.iter() {
+            let rule = finding.rule.rule().id;
+            self.inspections
+                .of(&[rule, finding.part.name(), outcome])
+                .increment();
+        }
+        let is_told = findings.are_told() && exchange.refusal.is_none();
+        if !is_told || !self.witnessed.check(&"inspected", Instant::now()).allowed {
+            return;
+        }
+        Trail::continuing(exchange.span).within(|| {
+            tracing::info!(
+                name: "edge.attack_suspected",
+                { inspection = %findings, http.route = exchange.route_name() },
+                "Something in a request looks like an attack"
+            );
+        });
     }
 
     /// Accepted webhooks carry their own spans away inside the message; of the others only what is slow or broken is kept.
@@ -243,6 +271,7 @@ impl Meters {
                     decision = "refused",
                     reason = refusal.reason(),
                     detail = %refusal.detail(),
+                    inspection = exchange.findings().map(tracing::field::display),
                     http.request.method = exchange.method_name(),
                     http.route = exchange.route_name(),
                     http.response.status_code = exchange.status.map(|status| status.as_u16()),

@@ -16,6 +16,7 @@ use sallyport_telemetry::metrics::Held;
 use sallyport_telemetry::trace::{SpanContext, SpanKind, SpanRecord, SpanStatus, Value};
 
 use crate::body::Haste;
+use crate::inspection::{Findings, HeldBody};
 use crate::refusal::{Limited, Refusal};
 use crate::routes::Route;
 
@@ -42,6 +43,10 @@ pub(crate) struct Exchange {
     pub(crate) source: Option<Arc<str>>,
     /// What is left of the limits that it counted against.
     pub(crate) limits: Vec<Limited>,
+    /// What the inspection found in it.
+    pub(crate) findings: Findings,
+    /// A body that is handed on once it is whole.
+    pub(crate) held: Option<HeldBody>,
     pub(crate) refusal: Option<Refusal>,
     /// The trace of the first one, when this delivery had been stored before.
     pub(crate) repeats: Option<SpanContext>,
@@ -81,6 +86,8 @@ impl Exchange {
             route: None,
             source: None,
             limits: Vec::new(),
+            findings: Findings::default(),
+            held: None,
             refusal: None,
             repeats: None,
             status: None,
@@ -112,6 +119,15 @@ impl Exchange {
         }
     }
 
+    /// What the inspection found, whether or not the request was refused for it.
+    pub(crate) fn findings(&self) -> Option<&Findings> {
+        let findings = match &self.refusal {
+            Some(Refusal::Attack(findings)) => findings,
+            Some(_) | None => &self.findings,
+        };
+        (!findings.is_empty()).then_some(findings)
+    }
+
     /// The SERVER span as it stands now, with the status that the request has or will have.
     pub(crate) fn server_span(
         &self,
@@ -136,6 +152,9 @@ impl Exchange {
                 "client.address",
                 addresses::truncated(address).to_string().into(),
             );
+        }
+        if let Some(findings) = self.findings() {
+            set("sallyport.inspection", findings.to_string().into());
         }
         let mut status_of_span = SpanStatus::Unset;
         if let Some(refusal) = &self.refusal {

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use pingora::http::RequestHeader;
 use sallyport_security::InvalidQuota;
 use sallyport_telemetry::trace::{KeepPolicy, SpanRecord, SpanSink};
@@ -16,6 +17,7 @@ use crate::accept;
 use crate::checks::{self, Asked, Rule, Step, Steps};
 use crate::events::Meters;
 use crate::head::{self, EndFinder, HeadLimits};
+use crate::inspection::HeldBody;
 use crate::problem;
 use crate::refusal::Refusal;
 use crate::routes::{Accepting, Action, Found};
@@ -164,8 +166,8 @@ impl Explainer<'_> {
         if let Some(location) = self.steps.note(Rule::Plain, elsewhere)? {
             return Ok(Outcome::Moved { location });
         }
-        let limited = checks::admit(&asked, &found, &self.rules.strangers, self.meters)?;
-        let own = limited.map(|limited| {
+        let admitted = checks::admit(&asked, &found, &self.rules.strangers, self.meters)?;
+        let own = admitted.limited.map(|limited| {
             let (name, quota) = (limited.limiter, limited.quota);
             format!(
                 "{name}: {} in {} s",
@@ -175,7 +177,7 @@ impl Explainer<'_> {
         });
         let named = found.route.limits.iter().map(|limit| limit.to_string());
         self.limits = own.into_iter().chain(named).collect();
-        self.conclude(&found, probe)
+        self.conclude(&found, &head, probe)
     }
 
     /// The head as it would stand on the wire, judged and read as the edge does.
@@ -201,7 +203,12 @@ impl Explainer<'_> {
     }
 
     /// What the route does with a request that was let in.
-    fn conclude(&self, found: &Found<'_>, probe: &Probe) -> Result<Outcome, Refusal> {
+    fn conclude(
+        &self,
+        found: &Found<'_>,
+        head: &RequestHeader,
+        probe: &Probe,
+    ) -> Result<Outcome, Refusal> {
         match &found.route.action {
             Action::Accept(accepting) => self.read_body(accepting, found.rest, probe),
             Action::Forward(forwarding) => {
@@ -213,6 +220,7 @@ impl Explainer<'_> {
                     let refusal = Refusal::BodyTooLarge(forwarding.body_bytes_max);
                     return self.steps.note(Rule::Body, Err(refusal));
                 }
+                self.inspect_body(found, head, probe)?;
                 Ok(Outcome::Forwarded {
                     upstream: forwarding.upstream,
                 })
@@ -225,6 +233,22 @@ impl Explainer<'_> {
             }
             Action::Health(_) | Action::Status(_) => Ok(Outcome::Answered),
         }
+    }
+
+    /// A body that is handed on is looked at when it is whole.
+    fn inspect_body(
+        &self,
+        found: &Found<'_>,
+        head: &RequestHeader,
+        probe: &Probe,
+    ) -> Result<(), Refusal> {
+        let held = HeldBody::for_request(&head.headers);
+        let (Some(inspector), Some(mut held)) = (&found.route.inspector, held) else {
+            return Ok(());
+        };
+        held.keep(&mut probe.body.clone().map(Bytes::from));
+        let looked = held.release(inspector);
+        self.steps.note(Rule::Inspection, looked).map(|_| ())
     }
 
     fn read_body(

@@ -37,6 +37,7 @@ mod refusal;
 mod events;
 mod exchange;
 
+mod inspection;
 mod limits;
 mod networks;
 mod routes;

@@ -11,6 +11,7 @@ use http::StatusCode;
 use sallyport_security::Decision;
 use sallyport_sources::telegram;
 
+use crate::inspection::Findings;
 use crate::problem::{Page, pages};
 
 /// Why a request gets no 2xx.
@@ -48,6 +49,8 @@ pub(crate) enum Refusal {
     BodyDribbles(u32),
     /// The body ended before it was complete.
     BodyCut,
+    /// It looks like an attack; how.
+    Attack(Box<Findings>),
     /// The webhook's sender did not prove who it is.
     Signature(telegram::Refusal),
     /// The page needs a token, and none of those it takes was shown.
@@ -91,7 +94,7 @@ impl Refusal {
             Self::Malformed(_) | Self::BodyCut | Self::NotADelivery(..) => StatusCode::BAD_REQUEST,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
-            Self::Address => StatusCode::FORBIDDEN,
+            Self::Address | Self::Attack(_) => StatusCode::FORBIDDEN,
             Self::NoRoute | Self::UnknownBot => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -124,6 +127,7 @@ impl Refusal {
             Self::BodyDribbles(_) => "body_dribbles",
             Self::BodyCut => "body_cut",
             Self::PlainHttp => "plain_http",
+            Self::Attack(_) => "inspection",
             Self::Signature(_) => "signature",
             Self::Token => "token",
             Self::NotADelivery(..) => "not_a_delivery",
@@ -145,6 +149,7 @@ impl Refusal {
             Self::Version => &pages::VERSION_NOT_SUPPORTED,
             Self::Expectation => &pages::EXPECTATION_FAILED,
             Self::Address => &pages::ADDRESS_NOT_ALLOWED,
+            Self::Attack(_) => &pages::LOOKS_LIKE_AN_ATTACK,
             Self::NoRoute | Self::UnknownBot => &pages::NOT_FOUND,
             Self::Method(_) => &pages::METHOD_NOT_ALLOWED,
             Self::ContentType(_) => &pages::UNSUPPORTED_TYPE,
@@ -194,6 +199,8 @@ impl Refusal {
             Self::BodyCut => {
                 "The body ended before it was complete. Send the request again.".to_owned()
             }
+            Self::Attack(_) => "Something in the request looks like an attack, so it was not handed on. If it is none, quote the code."
+                .to_owned(),
             Self::Signature(step) => format!("Not verified: {step}."),
             Self::Token => "Send the token as Authorization: Bearer.".to_owned(),
             Self::NotADelivery(_, complaint) => format!("The body was not stored: {complaint}."),
@@ -241,6 +248,7 @@ impl Refusal {
             | Self::BodyDribbles(_)
             | Self::PlainHttp
             | Self::BodyCut
+            | Self::Attack(_)
             | Self::Signature(_)
             | Self::Token
             | Self::NotADelivery(..)

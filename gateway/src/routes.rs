@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::Method;
+use sallyport_security::inspection::{InspectionSettings, Inspector};
 use sallyport_security::{Digest, InvalidQuota, RateLimiter};
 use sallyport_sources::telegram;
 
@@ -34,6 +35,8 @@ pub(crate) struct Route {
     pub(crate) limits: Vec<Arc<Limit>>,
     /// The networks that it is open to.
     pub(crate) open_to: OpenTo,
+    /// Who looks at its requests, if anybody does.
+    pub(crate) inspector: Option<Inspector>,
     /// What it does.
     pub(crate) action: Action,
 }
@@ -113,6 +116,7 @@ impl RouteTable {
             let made = Route::new(route, limits, origin, before)?;
             Ok(Arc::new(Route {
                 open_to: OpenTo::new(&settings.addresses, &route.from),
+                inspector: inspector(route.inspection(&settings.inspection).as_ref()),
                 ..made
             }))
         };
@@ -217,6 +221,7 @@ impl Route {
             methods,
             limits: Vec::new(),
             open_to: OpenTo::default(),
+            inspector: None,
             action,
         }
     }
@@ -244,6 +249,10 @@ impl Route {
                 .filter(|name| !name.is_empty() && !name.contains('/')),
         }
     }
+}
+
+fn inspector(settings: Option<&InspectionSettings>) -> Option<Inspector> {
+    settings.map(Inspector::new)
 }
 
 fn methods_of(forward: &ForwardSettings) -> Vec<Method> {

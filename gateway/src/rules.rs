@@ -103,21 +103,17 @@ impl Changes {
             let sign = sign(old.limits.get(name), new.limits.get(name));
             applied.extend(sign.map(|sign| format!("{sign}limit {name}")));
         }
-        if old.strangers != new.strangers {
-            applied.push("~strangers".to_owned());
-        }
-        if old.trusted_peers != new.trusted_peers {
-            applied.push("~trusted_peers".to_owned());
-        }
-        if old.trusted_hops != new.trusted_hops {
-            applied.push("~trusted_hops".to_owned());
-        }
-        if old.addresses != new.addresses {
-            applied.push("~addresses".to_owned());
-        }
-        if (old.http_serves, old.https_port) != (new.http_serves, new.https_port) {
-            applied.push("~http_serves".to_owned());
-        }
+        let others = [
+            ("~strangers", old.strangers != new.strangers),
+            ("~trusted_peers", old.trusted_peers != new.trusted_peers),
+            ("~trusted_hops", old.trusted_hops != new.trusted_hops),
+            ("~addresses", old.addresses != new.addresses),
+            ("~inspection", old.inspection != new.inspection),
+            ("~http_serves", old.http_serves != new.http_serves),
+            ("~https_port", old.https_port != new.https_port),
+        ];
+        let differing = others.into_iter().filter(|(_, differs)| *differs);
+        applied.extend(differing.map(|(name, _)| name.to_owned()));
         let fixed = [
             ("http", old.http != new.http),
             ("tls", old.tls != new.tls),

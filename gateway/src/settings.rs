@@ -9,6 +9,7 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 use sallyport_security::addresses::Network;
+use sallyport_security::inspection::InspectionSettings;
 use serde::Deserialize;
 use validator::{Validate, ValidationError};
 
@@ -81,6 +82,9 @@ pub struct Settings {
     pub trusted_hops: Option<NonZeroU8>,
     /// Doors on which each connection begins with a header of the PROXY protocol (1 or 2), from trusted peers alone.
     pub proxy_protocol: Vec<Door>,
+    /// How requests are inspected on routes that say nothing else.
+    #[validate(nested)]
+    pub inspection: InspectionSettings,
     /// How long a stop waits for requests in flight.
     #[validate(range(min = 100, max = 600_000, message = "must be 100–600000 ms"))]
     pub drain_deadline_ms: u64,
@@ -107,6 +111,7 @@ impl Default for Settings {
             limits: BTreeMap::new(),
             trusted_hops: None,
             proxy_protocol: Vec::new(),
+            inspection: InspectionSettings::default(),
             drain_deadline_ms: 10_000,
             routes: Vec::new(),
         }

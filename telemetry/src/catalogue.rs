@@ -111,6 +111,8 @@ catalogue! {
         "1 while the certificates are served that lie in the files; 0 when the last ones were refused and older ones stay.";
     RateLimitDecisions: Counter, Count, "sallyport_rate_limit_decisions_total", [Limiter, Outcome],
         "Decisions of the rate limiters.";
+    InspectionFindings: Counter, Count, "sallyport_inspection_findings_total", [Rule, Part, Outcome],
+        "Rules of the inspection that matched, and what was done about it.";
     SignatureChecks: Counter, Count, "sallyport_signature_checks_total", [Source, Outcome],
         "Checks of a webhook's secret or signature.";
     IntakeAccepted: Counter, Count, "sallyport_intake_accepted_total", [Source, Sink],

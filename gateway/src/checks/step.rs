@@ -34,6 +34,8 @@ pub enum Rule {
     ContentType,
     /// How long the body is said to be.
     Length,
+    /// What the head looks like.
+    Inspection,
     /// Who sends it.
     Signature,
     /// The token of a page.
@@ -63,6 +65,7 @@ impl Rule {
             Self::AddressLimit => "limit address",
             Self::ContentType => "content type",
             Self::Length => "length",
+            Self::Inspection => "inspection",
             Self::Signature => "signature",
             Self::Token => "token",
             Self::BotLimit => "limit bot",
@@ -87,6 +90,7 @@ impl Rule {
             Self::AddressLimit => "the address has requests left",
             Self::ContentType => "the body is said to be JSON, and not compressed",
             Self::Length => "the body is not said to be too long",
+            Self::Inspection => "nothing in it looks like an attack",
             Self::Signature => "the sender has proved who it is",
             Self::Token => "the caller shows a token of this page",
             Self::BotLimit => "the bot and the route have requests left",

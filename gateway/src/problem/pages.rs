@@ -92,6 +92,14 @@ pub(crate) const BODY_TOO_LARGE: Page = Page {
     fix: "Send less. The detail of the answer names the limit in bytes.",
 };
 
+pub(crate) const LOOKS_LIKE_AN_ATTACK: Page = Page {
+    name: "looks-like-an-attack",
+    title: "Looks like an attack",
+    meaning: "Something in the request has the form of an attack on whatever reads it: SQL, a script, a path that leaves its folder, a \
+     command. It was not handed on.",
+    fix: "If it is meant as it is, tell whoever runs this server the code of the answer: they see which rule it was and can exclude it.",
+};
+
 pub(crate) const NOT_AUTHENTICATED: Page = Page {
     name: "not-authenticated",
     title: "Not authenticated",
@@ -158,7 +166,7 @@ pub(crate) const UNAVAILABLE: Page = Page {
 };
 
 /// All of them, for the addresses at which they are served.
-pub(super) const ALL: [&Page; 21] = [
+pub(super) const ALL: [&Page; 22] = [
     &TOO_SLOW,
     &HEAD_TOO_LARGE,
     &MALFORMED_REQUEST,
@@ -171,6 +179,7 @@ pub(super) const ALL: [&Page; 21] = [
     &METHOD_NOT_ALLOWED,
     &UNSUPPORTED_TYPE,
     &BODY_TOO_LARGE,
+    &LOOKS_LIKE_AN_ATTACK,
     &NOT_AUTHENTICATED,
     &INVALID_BODY,
     &RATE_LIMITED,

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use sallyport_security::Secret;
+use sallyport_security::inspection::{InspectionSettings, Mode};
 use serde::Deserialize;
 use validator::{Validate, ValidationError};
 
@@ -42,11 +43,35 @@ pub struct RouteSettings {
     #[serde(default)]
     #[validate(length(max = 16, message = "must be at most sixteen"))]
     pub from: Vec<String>,
+    /// How its requests are inspected, in place of what `inspection` says for all. Of a webhook only the body is looked at, and
+    /// never refused.
+    #[validate(nested)]
+    pub inspection: Option<InspectionSettings>,
     /// Names of limits that requests of this route count against, beside those that every route has. Accept and forward
     /// routes only.
     #[serde(default)]
     #[validate(length(max = 8, message = "must be at most eight"))]
     pub limits: Vec<String>,
+}
+
+impl RouteSettings {
+    /// How its requests are inspected, where `all` is what applies to routes that say nothing. Nothing for what the edge answers
+    /// itself.
+    pub(crate) fn inspection(&self, all: &InspectionSettings) -> Option<InspectionSettings> {
+        let mut inspection = self.inspection.as_ref().unwrap_or(all).clone();
+        if self.forward.is_some() {
+            return Some(inspection);
+        }
+        self.accept.as_ref()?;
+        let never_block = |mode: &mut Mode| {
+            if *mode == Mode::Block {
+                *mode = Mode::Log;
+            }
+        };
+        never_block(&mut inspection.modes.body);
+        never_block(&mut inspection.json.mode);
+        (inspection.modes.body != Mode::Off).then_some(inspection)
+    }
 }
 
 /// Who sends the webhooks of a route.

@@ -1,67 +1,25 @@
 //! Handing on: what crosses the edge in each direction, and what a caller reads when nobody answers.
 
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 
 use crate::door::{Door, get, settings};
+use crate::upstream::{FINE, Upstream};
 
-/// An upstream that answers each connection's first request with these bytes, and hands over what it was asked.
-struct Upstream {
-    address: String,
-    asked: tokio::sync::mpsc::Receiver<String>,
-    _serving: JoinSet<()>,
+async fn before(upstream: &Upstream) -> Door {
+    let mut settings = settings();
+    settings["routes"][4]["forward"] = json!({
+        "upstream": upstream.address,
+        "methods": ["GET", "POST"],
+        "body_bytes_max": 100,
+        "answer_deadline_ms": 300,
+    });
+    Door::with(settings).await
 }
-
-impl Upstream {
-    async fn answering(answer: Option<&'static str>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let (tell, asked) = tokio::sync::mpsc::channel(16);
-        let mut serving = JoinSet::new();
-        serving.spawn(async move {
-            let mut held = Vec::new();
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let mut bytes = vec![0; 8_192];
-                let count = stream.read(&mut bytes).await.unwrap_or(0);
-                bytes.truncate(count);
-                tell.send(String::from_utf8_lossy(&bytes).into_owned())
-                    .await
-                    .ok();
-                if let Some(answer) = answer {
-                    stream.write_all(answer.as_bytes()).await.ok();
-                }
-                held.push(stream);
-            }
-        });
-        Self {
-            address,
-            asked,
-            _serving: serving,
-        }
-    }
-
-    async fn door(&self) -> Door {
-        let mut settings = settings();
-        settings["routes"][4]["forward"] = json!({
-            "upstream": self.address,
-            "methods": ["GET", "POST"],
-            "body_bytes_max": 100,
-            "answer_deadline_ms": 300,
-        });
-        Door::with(settings).await
-    }
-}
-
-const FINE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: application/json\r\nServer: axum/0.8\r\n\
-                    X-Powered-By: tea\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\
-                    Cache-Control: public\r\n\r\n{}";
 
 #[tokio::test]
 async fn an_answer_comes_back_dressed_and_without_what_it_would_tell() {
     let mut upstream = Upstream::answering(Some(FINE)).await;
-    let door = upstream.door().await;
+    let door = before(&upstream).await;
 
     let answer = door.ask(get("/ops/queue?x=1")).await;
 
@@ -92,7 +50,7 @@ async fn an_answer_comes_back_dressed_and_without_what_it_would_tell() {
 #[tokio::test]
 async fn what_a_stranger_says_about_others_does_not_cross() {
     let mut upstream = Upstream::answering(Some(FINE)).await;
-    let door = upstream.door().await;
+    let door = before(&upstream).await;
 
     door.ask(
         "GET /ops/queue HTTP/1.1\r\nHost: edge\r\nX-Forwarded-For: 6.6.6.6\r\nX-User-ID: root\r\nForwarded: for=6.6.6.6\r\n\
@@ -117,8 +75,7 @@ async fn nobody_there_is_502_and_nobody_answering_504() {
     door.ask(get("/ops/queue"))
         .await
         .is_problem(502, "upstream-unreachable");
-    silent
-        .door()
+    before(&silent)
         .await
         .ask(get("/ops/queue"))
         .await
@@ -129,8 +86,7 @@ async fn nobody_there_is_502_and_nobody_answering_504() {
 async fn nonsense_from_an_upstream_is_502() {
     let broken = Upstream::answering(Some("SSH-2.0-OpenSSH\r\n\r\n")).await;
 
-    broken
-        .door()
+    before(&broken)
         .await
         .ask(get("/ops/queue"))
         .await
@@ -140,7 +96,7 @@ async fn nonsense_from_an_upstream_is_502() {
 #[tokio::test]
 async fn a_body_is_handed_on_up_to_its_limit() {
     let mut upstream = Upstream::answering(Some(FINE)).await;
-    let door = upstream.door().await;
+    let door = before(&upstream).await;
     let post = |body: &str| {
         format!(
             "POST /ops/replay HTTP/1.1\r\nHost: edge\r\nContent-Length: {}\r\n\r\n{body}",

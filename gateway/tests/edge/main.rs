@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod door;
+mod upstream;
 
 mod accepting;
 mod bad_input;
@@ -15,6 +16,7 @@ mod explaining;
 mod flood;
 mod forwarding;
 mod health;
+mod inspecting;
 mod limits;
 mod plain;
 mod profiles;

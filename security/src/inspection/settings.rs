@@ -26,7 +26,7 @@ pub enum Mode {
 }
 
 /// A mode for each part.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Modes {
     /// Of the path.
@@ -78,7 +78,7 @@ pub enum DuplicateKeys {
 }
 
 /// Limits of JSON bodies. They are about a body's form and not about what somebody wrote, so they have a mode of their own.
-#[derive(Clone, Debug, Deserialize, Validate)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct JsonSettings {
     /// What happens to a body that breaks one of them. When the body's mode is `off`, nothing.
@@ -105,7 +105,7 @@ impl Default for JsonSettings {
 }
 
 /// A rule that is not asked somewhere.
-#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct Exclusion {
     /// Which rule.
@@ -132,7 +132,7 @@ impl Exclusion {
 }
 
 /// How the requests of one route are inspected.
-#[derive(Clone, Debug, Deserialize, Validate)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 #[validate(schema(function = "excludes_what_is_named"))]
 pub struct InspectionSettings {

@@ -42,6 +42,8 @@ labels! {
     State = "state", "One of the states of what is counted.";
     Outcome = "outcome", "What became of it.";
     Limiter = "limiter", "Which rate limiter.";
+    Rule = "rule", "Which rule of the inspection.";
+    Part = "part", "Which part of a request: `path`, `query`, `headers`, `cookies` or `body`.";
     Source = "source", "Which configured source of deliveries.";
     Sink = "sink", "Where a delivery was stored: `postgres` or `spool`.";
     Reason = "reason", "Why, as one word.";
