@@ -125,15 +125,7 @@ pub(crate) fn read(source: Source, bot: &Bot, body: &[u8]) -> Result<Delivery, R
     let delivery = match source {
         Source::Telegram => telegram::read(&bot.name, body),
     };
-    delivery.map_err(|error| {
-        let pointer = match error {
-            telegram::ReadError::NotAnObject(_)
-            | telegram::ReadError::Unreadable(_)
-            | telegram::ReadError::RepeatedContent => "",
-            telegram::ReadError::NoUpdateId | telegram::ReadError::RepeatedUpdateId => "/update_id",
-        };
-        Refusal::NotADelivery(pointer, error.to_string())
-    })
+    delivery.map_err(|error| Refusal::NotADelivery(error.pointer(), error.to_string()))
 }
 
 /// The message that a delivery becomes. It carries the edge's spans, so that they are written when it is known that
@@ -153,13 +145,13 @@ fn message(
         bot: bot.name.clone(),
         tenant: bot.tenant.clone(),
         source: delivery.source,
-        delivery_id: Some(delivery.delivery_id),
+        delivery_id: delivery.delivery_id,
         kind: delivery.kind.to_owned(),
         kind_version: delivery.kind_version,
         key: Key::new(&delivery.key),
         // Whatever a source sends, somebody waits for what it causes.
         priority: Priority::Interactive,
-        payload: body,
+        payload: delivery.payload.map_or(body, Bytes::from),
         payload_format: PayloadFormat::Json,
         subject: delivery.subject,
         cause: None,

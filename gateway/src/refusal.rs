@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use http::StatusCode;
 use sallyport_security::Decision;
-use sallyport_sources::telegram;
 
 use crate::inspection::Findings;
 use crate::problem::{Page, pages};
@@ -52,7 +51,7 @@ pub(crate) enum Refusal {
     /// It looks like an attack; how.
     Attack(Box<Findings>),
     /// The webhook's sender did not prove who it is.
-    Signature(telegram::Refusal),
+    Signature(sallyport_sources::Refusal),
     /// The page needs a token, and none of those it takes was shown.
     Token,
     /// The body cannot be a delivery; where and why.

@@ -1,5 +1,6 @@
 //! What every room needs so that a stranger cannot hurt it: secrets that do not print themselves,
 //! comparison in constant time, limits of bounded memory, the inspection of input, the response headers of the house,
+//! comparison in constant time, signatures, limits of bounded memory, the response headers of the house,
 //! and addresses shortened before anybody writes them down.
 //!
 //! It exists so that these few things are decided once and tested once. It never logs a value, opens no
@@ -10,6 +11,8 @@
 mod secret;
 
 mod compare;
+
+pub mod signature;
 
 pub mod sealed;
 

@@ -4,37 +4,44 @@
 //! It exists so that the edge, which answers webhooks, and the poller, which fetches the same updates, agree on identity and
 //! order. It reads no more of a body than that takes: what a delivery *means* is for the workers, and a shape that
 //! nobody here has seen yet is still a delivery. It opens no connection and keeps nothing.
+//!
+//! Start at [`Source`], which names the providers and builds each; [`Provider`] is how all of them are driven.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod provider;
+mod source;
+
+mod delivery;
+mod refusal;
+
+pub mod alertmanager;
+pub mod discord;
+pub mod github;
+pub mod hmac;
+pub mod pagerduty;
+pub mod slack;
+pub mod standard_webhooks;
+pub mod stripe;
 pub mod telegram;
 
-/// Whether a delivery may stand in line behind others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urgency {
-    /// In its chat's order.
-    InOrder,
-    /// At once: somebody waits for it by the clock, or wants to stop what stands before it.
-    Now,
-}
+mod encoding;
+mod fields;
+mod head;
+mod keys;
+mod signing;
+mod strict;
+mod window;
 
-/// What the queue must know about a delivery, read from its bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// Who sent it, for example `telegram:ops`: the space in which `delivery_id` is unique.
-    pub source: String,
-    /// The sender's own number for it; the same again means the same delivery.
-    pub delivery_id: String,
-    /// Kind of message on the queue.
-    pub kind: &'static str,
-    /// Version of that kind's payload.
-    pub kind_version: u16,
-    /// Deliveries of one key are handled in order.
-    pub key: String,
-    /// Whether `key` stands in a chat's line or beside it.
-    pub urgency: Urgency,
-    /// Whom it is about, when known, for example `telegram:123456`: what an erasure looks for.
-    pub subject: Option<String>,
-    /// The provider's word for what happened, `other` when it is new to us. Few values: good for a span.
-    pub what: &'static str,
-}
+#[cfg(test)]
+mod testing;
+
+pub use delivery::{Arrival, Delivery, Reply, Urgency};
+pub use keys::UnfitKey;
+pub use provider::{Head, Provider};
+pub use refusal::{ReadError, Refusal};
+pub use signing::CannotSign;
+pub use source::{AlertmanagerOptions, Freshness, InvalidHook, Source, StripeOptions};
+
+/// Start of the data of buttons that stop something, alone or followed by `:` and what to stop. They overtake their chat (law L10).
+pub const STOP_BUTTON: &str = "stop";

@@ -4,13 +4,16 @@
 //! repeats what is refused, so only what cannot be an update at all is refused. The Bot API adds kinds of updates
 //! several times a year; one that is new here gets the source's catch-all key and goes on to the workers.
 
+use std::time::SystemTime;
+
 use http::{HeaderMap, HeaderName};
 use sallyport_security::{Digest, Secret};
 
-use crate::{Delivery, Urgency};
+pub use crate::STOP_BUTTON;
+use crate::signing::head_of;
+use crate::{Arrival, CannotSign, Delivery, Head, Provider, ReadError, Refusal, Reply, head};
 
 mod shape;
-mod strict;
 
 /// The header in which Telegram repeats the secret that was given to `setWebhook`.
 pub const SECRET_HEADER: HeaderName = HeaderName::from_static("x-telegram-bot-api-secret-token");
@@ -20,9 +23,6 @@ pub const KIND: &str = "telegram.update";
 
 /// Version of that message's payload: the update's own bytes.
 pub const KIND_VERSION: u16 = 1;
-
-/// Start of the callback data of buttons that stop something. They overtake their chat (law L10).
-pub const STOP_BUTTON: &str = "stop";
 
 /// The secrets that a bot's webhook may carry, fingerprinted once. Several at a time, so that one can be rotated
 /// without a moment in which Telegram's requests are refused.
@@ -46,32 +46,13 @@ impl Keys {
     }
 }
 
-/// Why a request is not Telegram's. Says which step failed and never what was expected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// There is no secret header.
-    #[error("the header X-Telegram-Bot-Api-Secret-Token is missing")]
-    HeaderMissing,
-    /// There are several: whichever is meant, it is not Telegram who sends two.
-    #[error("the header X-Telegram-Bot-Api-Secret-Token stands there more than once")]
-    HeaderRepeated,
-    /// It is none of the bot's secrets.
-    #[error("no key matched the header X-Telegram-Bot-Api-Secret-Token")]
-    NoKeyMatched,
-}
-
 /// Checks that a request carries one of the bot's secrets. Reads headers only and takes the same time for every wrong value
 /// of one length.
 ///
 /// # Errors
 /// The step that failed.
 pub fn verify(headers: &HeaderMap, keys: &Keys) -> Result<(), Refusal> {
-    let mut values = headers.get_all(SECRET_HEADER).iter();
-    let value = values.next().ok_or(Refusal::HeaderMissing)?;
-    if values.next().is_some() {
-        return Err(Refusal::HeaderRepeated);
-    }
-    let candidate = Digest::of(value.as_bytes());
+    let candidate = Digest::of(head::one(headers, &SECRET_HEADER)?);
     // Every key is compared, so that the time does not tell which one is current.
     let matched = keys
         .0
@@ -80,28 +61,8 @@ pub fn verify(headers: &HeaderMap, keys: &Keys) -> Result<(), Refusal> {
     if matched {
         Ok(())
     } else {
-        Err(Refusal::NoKeyMatched)
+        Err(Refusal::NoKeyMatched(SECRET_HEADER))
     }
-}
-
-/// Why bytes are not an update at all. Everything else is stored.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// Not JSON, or JSON that is no object.
-    #[error("the body is not a JSON object")]
-    NotAnObject(#[source] serde_json::Error),
-    /// JSON of which not every reader could make the same: nested too deep, a number beyond all numbers, half a character.
-    #[error("the body is JSON that not everybody can read")]
-    Unreadable(#[source] serde_json::Error),
-    /// It says more than once what happened, so that two readers could disagree.
-    #[error("an update says once what happened")]
-    RepeatedContent,
-    /// `update_id` is missing or is no integer.
-    #[error("update_id must be an integer")]
-    NoUpdateId,
-    /// `update_id` stands there more than once, so that two readers could disagree on which delivery this is.
-    #[error("update_id stands there more than once")]
-    RepeatedUpdateId,
 }
 
 /// Reads what the queue must know about an update sent to `bot`.
@@ -111,30 +72,74 @@ pub enum ReadError {
 pub fn read(bot: &str, body: &[u8]) -> Result<Delivery, ReadError> {
     let envelope = shape::envelope(body)?;
     let facts = envelope.facts();
-    let urgency = facts.urgency();
     let source = format!("telegram:{bot}");
-    let line = match urgency {
-        Urgency::InOrder => "in",
-        Urgency::Now => "now",
-    };
-    let key = match facts.chat {
-        Some(chat) => format!("{line}:{source}:{chat}"),
-        None => format!("in:{source}:unknown"),
-    };
+    let chat = facts.chat.map(|chat| chat.to_string());
+    let (key, urgency) = facts.urgency().line(&source, chat.as_deref());
     Ok(Delivery {
-        delivery_id: envelope.update_id.to_string(),
+        delivery_id: Some(envelope.update_id.to_string()),
         kind: KIND,
         kind_version: KIND_VERSION,
         key,
-        urgency: if facts.chat.is_some() {
-            urgency
-        } else {
-            Urgency::InOrder
-        },
+        urgency,
         subject: facts.person.map(|person| format!("telegram:{person}")),
         what: facts.what,
+        payload: None,
         source,
     })
+}
+
+/// Telegram's webhook of one bot.
+#[derive(Debug)]
+pub struct Telegram(Keys);
+
+impl Telegram {
+    /// The webhook that carries one of `secrets`.
+    pub fn new(secrets: &[Secret]) -> Self {
+        Self(Keys::new(secrets))
+    }
+}
+
+impl Provider for Telegram {
+    fn name(&self) -> &'static str {
+        "telegram"
+    }
+
+    fn check_head(&self, headers: &HeaderMap, _now: SystemTime) -> Result<Head, Refusal> {
+        verify(headers, &self.0).map(|()| Head::Proven)
+    }
+
+    fn verify(&self, headers: &HeaderMap, body: &[u8], _now: SystemTime) -> Result<(), Refusal> {
+        verify(headers, &self.0)?;
+        if body.is_empty() {
+            return Err(Refusal::BodyEmpty);
+        }
+        Ok(())
+    }
+
+    fn read(&self, hook: &str, _headers: &HeaderMap, body: &[u8]) -> Result<Arrival, ReadError> {
+        Ok(Arrival::Delivery {
+            delivery: read(hook, body)?,
+            // Telegram takes a body for a method that it should call.
+            reply: Some(Reply::json("{}")),
+        })
+    }
+}
+
+/// The head with which Telegram would send: the secret itself.
+///
+/// # Errors
+/// When `secret` cannot stand in a header.
+pub fn sign(secret: &Secret) -> Result<HeaderMap, CannotSign> {
+    head_of([(SECRET_HEADER, secret.expose())])
+}
+
+/// What a key is: the rule of `setWebhook` for `secret_token`, with a floor under its length.
+pub(crate) const KEY: &str = "16–256 of A–Z, a–z, 0–9, '-' and '_'";
+
+/// Whether `secret` is such a key.
+pub(crate) fn is_key(secret: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    (16..=256).contains(&secret.len()) && secret.bytes().all(plain)
 }
 
 #[cfg(test)]

@@ -160,13 +160,13 @@ impl Poller {
                 return Ok(None);
             }
         };
-        let id = delivery.delivery_id.parse().ok();
+        let id = delivery.delivery_id.as_ref().and_then(|id| id.parse().ok());
         let (trace, spans) = self.traced(&delivery);
         let message = NewMessage {
             bot: self.bot.name.clone(),
             tenant: self.bot.tenant.clone(),
             source: delivery.source,
-            delivery_id: Some(delivery.delivery_id),
+            delivery_id: delivery.delivery_id,
             kind: delivery.kind.to_owned(),
             kind_version: delivery.kind_version,
             key: Key::from(delivery.key),

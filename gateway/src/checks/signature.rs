@@ -16,10 +16,9 @@ pub(super) fn check(
     meters: &Meters,
 ) -> Result<(), Refusal> {
     let verdict = telegram::verify(asked.headers(), keys);
-    let outcome = match verdict {
+    let outcome = match &verdict {
         Ok(()) => "ok",
-        Err(telegram::Refusal::HeaderMissing) => "missing",
-        Err(telegram::Refusal::HeaderRepeated | telegram::Refusal::NoKeyMatched) => "bad",
+        Err(refusal) => refusal.outcome(),
     };
     meters.signature(source, outcome);
     verdict.map_err(Refusal::Signature)

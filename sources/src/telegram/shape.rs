@@ -4,15 +4,14 @@
 //! walked once; the value of the one field that says what happened is kept as raw text and looked into leniently:
 //! whatever does not fit makes the chat unknown, never the update refused.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{ReadError, STOP_BUTTON, strict};
-use crate::Urgency;
+use crate::fields::FieldName;
+use crate::{ReadError, STOP_BUTTON, Urgency, strict};
 
 /// Every kind of update known by Bot API 10.3: the field in which it comes is also its name.
 const KINDS: [&str; 27] = [
@@ -82,12 +81,19 @@ pub(super) fn envelope(body: &[u8]) -> Result<Envelope<'_>, ReadError> {
         return Err(ReadError::RepeatedContent);
     }
     if fields.repeated {
-        return Err(ReadError::RepeatedUpdateId);
+        return Err(ReadError::Repeated {
+            name: "update_id",
+            pointer: "/update_id",
+        });
     }
     let update_id = fields
         .update_id
         .and_then(|raw| raw.get().parse::<i64>().ok())
-        .ok_or(ReadError::NoUpdateId)?;
+        .ok_or(ReadError::Field {
+            name: "update_id",
+            pointer: "/update_id",
+            what: "an integer",
+        })?;
     Ok(Envelope {
         update_id,
         what: fields.what,
@@ -146,7 +152,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
             repeated_content: false,
             what: None,
         };
-        while let Some(FieldName(name)) = map.next_key()? {
+        while let Some(name) = map.next_key::<FieldName<'de>>()? {
             let value: &RawValue = map.next_value()?;
             if name.as_ref() == b"update_id" {
                 fields.repeated |= fields.update_id.is_some();
@@ -157,41 +163,6 @@ impl<'de> Visitor<'de> for FieldsVisitor {
             }
         }
         Ok(fields)
-    }
-}
-
-/// A field's name as bytes: JSON may spell names that are no valid Unicode, and they hurt nobody.
-struct FieldName<'a>(Cow<'a, [u8]>);
-
-impl<'de> Deserialize<'de> for FieldName<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_bytes(FieldNameVisitor)
-    }
-}
-
-struct FieldNameVisitor;
-
-impl<'de> Visitor<'de> for FieldNameVisitor {
-    type Value = FieldName<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a field's name")
-    }
-
-    fn visit_borrowed_str<E: serde::de::Error>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(FieldName(Cow::Borrowed(name.as_bytes())))
-    }
-
-    fn visit_borrowed_bytes<E: serde::de::Error>(self, name: &'de [u8]) -> Result<Self::Value, E> {
-        Ok(FieldName(Cow::Borrowed(name)))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(FieldName(Cow::Owned(name.as_bytes().to_vec())))
-    }
-
-    fn visit_bytes<E: serde::de::Error>(self, name: &[u8]) -> Result<Self::Value, E> {
-        Ok(FieldName(Cow::Owned(name.to_vec())))
     }
 }
 

@@ -4,6 +4,7 @@ use http::HeaderValue;
 use proptest::prelude::*;
 
 use super::*;
+use crate::Urgency;
 
 fn keys(secrets: &[&str]) -> Keys {
     let secrets: Vec<Secret> = secrets.iter().map(|text| Secret::from(*text)).collect();
@@ -33,20 +34,40 @@ fn each_of_several_keys_opens_so_that_one_can_be_rotated() {
 fn a_refusal_says_which_step_failed() {
     let keys = keys(&["right"]);
 
-    assert_eq!(verify(&headers(&[]), &keys), Err(Refusal::HeaderMissing));
+    assert_eq!(
+        verify(&headers(&[]), &keys),
+        Err(Refusal::HeaderMissing(SECRET_HEADER))
+    );
     assert_eq!(
         verify(&headers(&["wrong"]), &keys),
-        Err(Refusal::NoKeyMatched)
+        Err(Refusal::NoKeyMatched(SECRET_HEADER))
     );
     assert_eq!(
         verify(&headers(&["RIGHT"]), &keys),
-        Err(Refusal::NoKeyMatched)
+        Err(Refusal::NoKeyMatched(SECRET_HEADER))
     );
-    assert_eq!(verify(&headers(&[""]), &keys), Err(Refusal::NoKeyMatched));
+    assert_eq!(
+        verify(&headers(&[""]), &keys),
+        Err(Refusal::NoKeyMatched(SECRET_HEADER))
+    );
     assert_eq!(
         verify(&headers(&["right", "right"]), &keys),
-        Err(Refusal::HeaderRepeated)
+        Err(Refusal::HeaderRepeated(SECRET_HEADER))
     );
+}
+
+#[test]
+fn an_empty_body_is_refused_and_the_answer_calls_no_method() {
+    let secret = Secret::from("a-secret-of-some-length");
+    let webhook = Telegram::new(std::slice::from_ref(&secret));
+    let (head, now) = (sign(&secret).unwrap(), SystemTime::now());
+
+    assert_eq!(webhook.check_head(&head, now), Ok(Head::Proven));
+    assert_eq!(webhook.verify(&head, b"", now), Err(Refusal::BodyEmpty));
+    assert_eq!(webhook.verify(&head, b"{}", now), Ok(()));
+    let (_delivery, reply) =
+        crate::testing::stored(webhook.read("ops", &head, br#"{"update_id":1}"#));
+    assert_eq!(reply, Some(Reply::json("{}")));
 }
 
 #[test]
@@ -54,7 +75,10 @@ fn an_empty_secret_opens_nothing() {
     let keys = keys(&[""]);
 
     assert!(keys.is_empty());
-    assert_eq!(verify(&headers(&[""]), &keys), Err(Refusal::NoKeyMatched));
+    assert_eq!(
+        verify(&headers(&[""]), &keys),
+        Err(Refusal::NoKeyMatched(SECRET_HEADER))
+    );
 }
 
 #[test]
@@ -67,13 +91,14 @@ fn a_message_is_identified_and_stands_in_its_chats_line() {
         delivery,
         Delivery {
             source: "telegram:ops".into(),
-            delivery_id: "71".into(),
+            delivery_id: Some("71".into()),
             kind: "telegram.update",
             kind_version: 1,
             key: "in:telegram:ops:-1001234567890".into(),
             urgency: Urgency::InOrder,
             subject: Some("telegram:5".into()),
             what: "message",
+            payload: None,
         }
     );
 }
@@ -189,11 +214,23 @@ fn what_is_no_update_is_refused_with_the_reason() {
         r#"{"update_id":99999999999999999999}"#,
     ] {
         let refused = read("ops", body.as_bytes());
-        assert!(matches!(refused, Err(ReadError::NoUpdateId)), "{body}");
+        assert!(
+            matches!(
+                refused,
+                Err(ReadError::Field {
+                    pointer: "/update_id",
+                    ..
+                })
+            ),
+            "{body}"
+        );
     }
     assert!(matches!(
         read("ops", br#"{"update_id":1,"update_id":2}"#),
-        Err(ReadError::RepeatedUpdateId)
+        Err(ReadError::Repeated {
+            pointer: "/update_id",
+            ..
+        })
     ));
 }
 
@@ -264,6 +301,6 @@ proptest! {
     #[test]
     fn the_same_update_id_is_the_same_delivery_whatever_surrounds_it(id in any::<i64>(), text in ".{0,40}") {
         let body = serde_json::json!({"text": text, "update_id": id}).to_string();
-        prop_assert_eq!(read("ops", body.as_bytes()).unwrap().delivery_id, id.to_string());
+        prop_assert_eq!(read("ops", body.as_bytes()).unwrap().delivery_id, Some(id.to_string()));
     }
 }

@@ -1,6 +1,6 @@
 //! Whether every reader of these bytes will see the same in them.
 //!
-//! The edge only skims an update, the workers read all of it, and JSON leaves room between the two: numbers that fit nowhere, halves of
+//! The edge only skims a body, the workers read all of it, and JSON leaves room between the two: numbers that fit nowhere, halves of
 //! characters, nesting that one parser bears and another does not. What some later reader could not read is refused here, before
 //! it is durable. One walk without a copy, about 2 ns a byte.
 
@@ -8,14 +8,14 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// How deep an update may be nested; Telegram's stay below twenty.
+/// How deep a body may be nested; those of every provider stay below twenty.
 const DEPTH_MAX: u8 = 64;
 
 /// Walks `body` to its end of value.
 ///
 /// # Errors
 /// It is no JSON, or some of it cannot be read by everybody.
-pub(super) fn check(body: &[u8]) -> Result<(), serde_json::Error> {
+pub(crate) fn check(body: &[u8]) -> Result<(), serde_json::Error> {
     let mut walked = serde_json::Deserializer::from_slice(body);
     Value { depth: DEPTH_MAX }.deserialize(&mut walked)
 }
