@@ -21,8 +21,11 @@ use crate::{Partition, Token};
 
 mod heart;
 mod plan;
+mod pulse;
 mod roster;
 mod statements;
+
+use pulse::Pulse;
 
 /// How long a lease lasts without a heartbeat.
 #[derive(Debug, Clone, Copy, Deserialize, Validate)]
@@ -112,6 +115,7 @@ struct Shared {
     lease: Duration,
     /// When the last successful beat was sent, in nanoseconds after `born`; zero while there was none.
     last_beat_nanos: AtomicU64,
+    pulse: Pulse,
 }
 
 impl Shared {
@@ -149,6 +153,7 @@ impl Membership {
             born: Instant::now(),
             lease: settings.lease(),
             last_beat_nanos: AtomicU64::new(0),
+            pulse: Pulse::default(),
         });
         let (publish, holdings) = watch::channel(Arc::new(Holdings::new()));
         let (asks, asked) = mpsc::channel(ASKS_MAX);
@@ -200,6 +205,18 @@ impl Membership {
     #[must_use]
     pub fn may_work(&self, now: Instant) -> bool {
         self.shared.may_work(now)
+    }
+
+    /// A sign of life of whoever acts on the holdings. One atomic addition.
+    pub fn pulse(&self) {
+        self.shared.pulse.give();
+    }
+
+    /// From its first sign of life on, the holder counts as dead when it gives none for `silence_max`, although its process
+    /// lives. Then the heartbeat ends as in a crash, so that others take over, and `dead` is called once, on the
+    /// heartbeat's thread: the one that surely still runs.
+    pub fn expect_pulse(&self, silence_max: Duration, dead: impl Fn() + Send + Sync + 'static) {
+        self.shared.pulse.expect(silence_max, Box::new(dead));
     }
 
     /// Gives leases back. Returns when they are free, or when that was tried in vain: then they expire by themselves.

@@ -12,6 +12,7 @@ use sallyport_queue::membership::Membership;
 use sallyport_queue::ownership::WorkerId;
 use sallyport_telemetry::Chain;
 use sallyport_workers::api::{self, Sources, Stops};
+use sallyport_workers::pool::SILENCE_MAX;
 use sallyport_workers::{Parts, Workers, WorkersHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,11 @@ use crate::sockets::{self, Sockets};
 
 /// How long kept connections to the API get to make their next request, when another process serves it already.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long the log gets to write its last line.
+const LAST_LINE: Duration = Duration::from_millis(500);
+/// `EX_SOFTWARE` of sysexits: a fault inside; starting again helps.
+const EXIT_SOFTWARE: i32 = 70;
 
 pub(crate) async fn run(places: &Places, sockets: &Sockets) -> anyhow::Result<ExitCode> {
     let (settings, _) = places::settings(places)?;
@@ -76,6 +82,7 @@ pub(crate) async fn start(
         })
         .await
         .context("joining the workers")?;
+    membership.expect_pulse(SILENCE_MAX, leave_as_in_a_crash);
     let apps = migrate::apps(settings)?
         .into_iter()
         .map(|app| (app.name().to_owned(), Arc::new(app)));
@@ -97,6 +104,14 @@ pub(crate) async fn start(
         .context("starting the workers")?;
     ground.workers_run(began.elapsed());
     Ok(workers)
+}
+
+/// A process whose pool was swallowed cannot be mended from inside, and cannot stop in order either: what is left of its runtime may
+/// never come by again. So it ends as in a crash, and whoever runs it starts a new one.
+fn leave_as_in_a_crash() {
+    // The log has a thread of its own, which gets this long to write why.
+    std::thread::sleep(LAST_LINE);
+    std::process::exit(EXIT_SOFTWARE);
 }
 
 /// Where a successor serves the API already, whoever still has a connection to us hears it in the next answer.

@@ -39,6 +39,10 @@ pub use settings::PoolSettings;
 #[derive(Debug)]
 pub struct Pool;
 
+/// A pool that gives no sign of life to its membership for so long does not work any more, and others should. It gives several
+/// in this time, also when there is nothing to do and when Postgres is away.
+pub const SILENCE_MAX: Duration = Duration::from_secs(20);
+
 /// How many orders may wait for the driver; they are rare.
 const COMMANDS_MAX: usize = 16;
 

@@ -17,6 +17,7 @@ use tokio_postgres::{Client, Notification};
 use tokio_util::task::TaskTracker;
 
 use super::plan::Judgement;
+use super::pulse::Listening;
 use super::roster::{Crowd, Look};
 use super::{Ask, Holdings, Shared, statements};
 use crate::ownership::WorkerId;
@@ -112,10 +113,15 @@ impl Heart {
     async fn beat_on(&mut self) {
         let pause = self.shared.lease / BEATS_PER_LEASE;
         let mut next = Instant::now() + pause;
+        let mut listening = Listening::default();
         loop {
             let heard = Arc::clone(&self.heard);
             tokio::select! {
                 () = tokio::time::sleep_until(next.into()) => {
+                    if listening.is_dead(&self.shared.pulse, pause) {
+                        self.fall_silent_for_the_holder();
+                        return;
+                    }
                     self.round_and_report().await;
                     next = Instant::now().max(next + pause);
                 }
@@ -142,6 +148,17 @@ impl Heart {
                 },
             }
         }
+    }
+
+    /// Whoever acts on the holdings does so no more, and with a heartbeat nobody else would.
+    fn fall_silent_for_the_holder(&self) {
+        tracing::error!(
+            name: "membership.holder_dead",
+            { worker.id = %self.me },
+            "The worker's pool does not react any more, most likely because a handler blocks its thread; others take over what it holds, \
+             and this process has to be started again"
+        );
+        self.shared.pulse.tell();
     }
 
     async fn round_and_report(&mut self) {

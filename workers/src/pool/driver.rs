@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use sallyport_queue::mailboxes::Mailboxes;
 use sallyport_queue::membership::{Holdings, Membership};
 use sallyport_queue::{
@@ -32,12 +33,14 @@ mod running;
 mod settling;
 mod steering;
 mod suspects;
+mod under_way;
 
 use claiming::Claiming;
 use room::Rooms;
 use settling::{Batch, Pending};
 use steering::{Out, Steering};
 use suspects::Suspects;
+use under_way::UnderWay;
 
 /// What a drain may take beyond its deadline, to settle and release.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -119,6 +122,7 @@ pub(super) struct Driver {
     arriving: usize,
     paused: bool,
     draining: Option<oneshot::Sender<()>>,
+    under_way: Mutex<UnderWay>,
     finished: mpsc::Sender<Finished>,
     finished_in: mpsc::Receiver<Finished>,
     reports: mpsc::Sender<Report>,
@@ -159,6 +163,7 @@ impl Driver {
             arriving: 0,
             paused: settings.paused,
             draining: None,
+            under_way: Mutex::new(UnderWay::new(Instant::now())),
             finished,
             finished_in,
             reports,
@@ -193,6 +198,11 @@ impl Driver {
                 return;
             }
             self.proceed();
+            // The driver comes by at least every few seconds. Silence tells the heartbeat that it does so no more, or that one
+            // of its tasks will never report.
+            if self.under_way.get_mut().are_all_polled(Instant::now()) {
+                self.house.membership.pulse();
+            }
             if self.is_drained() {
                 break;
             }
@@ -309,6 +319,7 @@ impl Driver {
         F: Future<Output = Report> + Send + 'static,
     {
         let reports = self.reports.clone();
+        let work = self.under_way.lock().watch(work);
         self.house.tasks.spawn(async move {
             // The driver is gone only when the pool was stopped hard: nobody keeps books any more.
             reports.send(work.await).await.ok();

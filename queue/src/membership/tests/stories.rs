@@ -33,6 +33,33 @@ async fn wait_until_held(member: &Membership, partitions: usize) {
         .unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_holder_that_is_gone_is_succeeded_although_its_process_lives() {
+    let database = TestDatabase::create().await;
+    let oak = join(&database, "oak").await;
+    let (told, mut is_told) = tokio::sync::watch::channel(0);
+    oak.expect_pulse(Duration::from_millis(2 * LEASE_MS), move || {
+        told.send_modify(|times| *times += 1);
+    });
+    wait_until_held(&oak, 256).await;
+    let pine = join(&database, "pine").await;
+
+    // As long as it gives signs of life it keeps its share.
+    let signs = Instant::now();
+    hand_over_until(&oak, 128).await;
+    while signs.elapsed() < Duration::from_millis(4 * LEASE_MS) {
+        oak.pulse();
+        tokio::time::sleep(Duration::from_millis(LEASE_MS / 10)).await;
+    }
+    assert_eq!(*is_told.borrow(), 0);
+    wait_until_held(&pine, 128).await;
+
+    // Then it gives none, and pine gets everything.
+    wait_until_held(&pine, 256).await;
+    is_told.wait_for(|times| *times == 1).await.unwrap();
+    assert!(!oak.may_work(Instant::now()));
+}
+
 /// Gives back whatever the plan wants somebody else to have, as a pool without work would.
 async fn hand_over_until(member: &Membership, left: usize) {
     let mut changes = member.changes();
