@@ -10,13 +10,9 @@
     reason = "a measurement's result is what it prints"
 )]
 
-#[path = "corpus.rs"]
 mod corpus;
-#[path = "replay.rs"]
 mod replay;
-#[path = "scores.rs"]
 mod scores;
-#[path = "timings.rs"]
 mod timings;
 
 use std::path::{Path, PathBuf};

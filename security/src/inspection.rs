@@ -8,7 +8,7 @@
 //! It decides and reports, no more: it logs nothing, keeps nothing of a request but names of fields, and knows no route. It takes
 //! linear time, allocates nothing for plain values, and never panics. `docs/inspection.md` is for operators.
 //!
-//! Reading order: `parts` → `rules` → `settings` → `report` → [`Inspector`] → `field`, `shape` → `decode`, `normal` → `injections`, `patterns`, `traversal` → `json`.
+//! Reading order: `parts` → `rules` → `settings` → `report` → [`Inspector`] → `field`, `shape` → `decode`, `normal` → `injections`, `patterns`, `statement`, `traversal` → `json`.
 
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ mod normal;
 
 mod injections;
 mod patterns;
+mod statement;
 mod traversal;
 
 mod json;

@@ -6,9 +6,10 @@
 use super::injections::{Injections, Sql};
 use super::normal::{Normal, Normaliser, Tricks};
 use super::parts::Part;
-use super::patterns::{HEADER, MARKUP, SQL, SYSTEM, is_whole_statement};
+use super::patterns::{HEADER, MARKUP, SQL, SYSTEM};
 use super::rules::{RuleId, RuleSet};
 use super::shape::{Shape, Signs};
+use super::statement;
 use super::traversal::Climb;
 
 /// Segments of one dot that nobody writes by accident.
@@ -67,7 +68,7 @@ impl Looking {
         if signs.system || signs.markup || shape == Shape::Word {
             system(part, shape, normal.form, &mut found);
         }
-        weigh_sql(shape, normal.bare.unwrap_or(normal.form), &mut found);
+        weigh_sql(shape, value, normal.tricks, &mut found);
         if shape == Shape::Text {
             found.remove(RuleId::XssScriptValue);
         }
@@ -109,9 +110,9 @@ fn tokens(
 }
 
 /// What is left of the rules about SQL once the whole value is seen.
-fn weigh_sql(shape: Shape, normal: &[u8], found: &mut RuleSet) {
+fn weigh_sql(shape: Shape, value: &[u8], tricks: Tricks, found: &mut RuleSet) {
     let continues = |rule: &RuleId| found.contains(*rule);
-    if CONTINUATIONS.iter().any(continues) && is_whole_statement(normal) {
+    if CONTINUATIONS.iter().any(continues) && !tricks.hide() && statement::is_whole(value) {
         for rule in CONTINUATIONS {
             found.remove(rule);
         }
