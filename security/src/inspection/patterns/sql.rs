@@ -7,7 +7,7 @@ macro_rules! compares {
     () => {
         concat!(
             r"(?:<=>|<>|!=|==?|>=?|<=?|",
-            r"(?:not )?(?:like|in|between|rlike|regexp|sounds like|is(?: not)?))",
+            r"\b(?:not )?(?:like|in|between|rlike|regexp|sounds like|is(?: not)?)\b)",
         )
     };
 }
@@ -155,7 +155,7 @@ pub(super) const PATTERNS: &[(RuleId, &[&str])] = &[
             r"\bmaster\.\.?(?:dbo|xp_)",
             r"\bcopy [^;]*(?:from|to) program\b",
             r"\bsys_(?:exec|eval) ?\(",
-            r"\blo_(?:import|export|get|put|from_bytea) ?\(",
+            r"\blo_(?:import|export|get|put|from_bytea) ?\( ?['\d]",
         ],
     ),
     (
