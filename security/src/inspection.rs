@@ -116,7 +116,7 @@ impl<'s> Inspection<'s> {
         }
         for (name, value) in pairs(raw, separator) {
             let name = name.trim_ascii();
-            if !name.iter().all(is_usual_in_names) {
+            if name != value && !name.iter().all(is_usual_in_names) {
                 self.value(part, name, name, plus);
             }
             self.value(part, name, value, plus);

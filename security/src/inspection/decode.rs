@@ -66,7 +66,7 @@ pub(super) fn escape(after_percent: &[u8]) -> Option<(u8, &[u8])> {
     Some((u8::try_from(number).ok()?, after))
 }
 
-/// Names and values of a query, a form or a `Cookie` header, still encoded.
+/// Names and values of a query, a form or a `Cookie` header, still encoded. What has no `=` is a value that is its own name.
 pub(super) fn pairs(raw: &[u8], separator: u8) -> impl Iterator<Item = (&[u8], &[u8])> {
     raw.split(move |byte| *byte == separator)
         .filter(|pair| !pair.is_empty())
@@ -75,6 +75,6 @@ pub(super) fn pairs(raw: &[u8], separator: u8) -> impl Iterator<Item = (&[u8], &
                 let (name, value) = pair.split_at(at);
                 (name, value.get(1..).unwrap_or_default())
             }
-            None => (pair, &[][..]),
+            None => (pair, pair),
         })
 }

@@ -167,10 +167,11 @@ impl Folding<'_> {
             _ => escape(rest.get(1..)?).map(|(byte, after)| (u32::from(byte), after))?,
         };
         self.tricks.percent = true;
+        let code = narrow(code);
         self.tricks.percent_of_path |= matches!(code, 0x2e | 0x2f | 0x5c);
         match u8::try_from(code) {
             Ok(byte) => self.push(byte),
-            Err(_) => self.push_character(narrow(code)),
+            Err(_) => self.push_character(code),
         }
         Some(after)
     }
@@ -242,6 +243,9 @@ impl Folding<'_> {
             // The long s and the Kelvin sign, which are s and k when case is ignored.
             [0xc5, 0xbf, after @ ..] => (Some(b's'), after),
             [0xe2, 0x84, 0xaa, after @ ..] => (Some(b'k'), after),
+            // Slashes of fractions and sets.
+            [0xe2, 0x81, 0x84, after @ ..] | [0xe2, 0x88, 0x95, after @ ..] => (Some(b'/'), after),
+            [0xe2, 0x88, 0x96, after @ ..] => (Some(b'\\'), after),
             // The wide forms U+FF01 to U+FF5E.
             [0xef, 0xbc, last @ 0x81..=0xbf, after @ ..] => (Some(last - 0x60), after),
             [0xef, 0xbd, last @ 0x80..=0x9e, after @ ..] => (Some(last - 0x20), after),
@@ -301,10 +305,13 @@ fn low_bits(byte: u8) -> Option<u32> {
     }
 }
 
-/// A wide form's ASCII; any other code is itself.
+/// The ASCII of wide forms, and of signs that some tables map to dots and slashes; any other code is itself.
 fn narrow(code: u32) -> u32 {
     match code {
         0xff01..=0xff5e => code - 0xfee0,
+        0x2024 => u32::from(b'.'),
+        0x2044 | 0x2215 | 0x29f8 | 0xefc8 => u32::from(b'/'),
+        0x2216 | 0x29f5 | 0x29f9 => u32::from(b'\\'),
         _ => code,
     }
 }

@@ -114,6 +114,8 @@ rules! {
         "such a table's name in a short value", "CRS 942140";
     SqliJsonOperator = "sqli.json_operator", Critical,
         "operators of databases on quoted JSON", "CRS 942550";
+    SqliClosedQuote = "sqli.closed_quote", Critical,
+        "a word, a closed quote and a statement's end, and nothing else", "CRS 942550; wfuzz";
     SqliOpenCall = "sqli.open_call", Critical,
         "a database function whose bracket stays open at the end, as in a probe", "CRS 942151, 942280";
     SqliOperatorQuery = "sqli.operator_query", Critical,

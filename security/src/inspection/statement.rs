@@ -16,7 +16,7 @@ static STATEMENT: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)^(?:\s|--[ \t][^\n]*\n|/\*[^!*][^*]*\*/)*(?:[a-z0-9_]*[=*][>#]\s*)?",
         r"(?:explain\s+(?:\([^)]*\)\s+|analyze\s+|verbose\s+)*)?",
         r"(?:select|with|insert\s+into|update|delete\s+from|create|alter|drop|table|values|",
-        r"begin|commit|do|declare|prepare|execute|copy|grant|revoke|set|show|call|merge|lock|",
+        r"begin|commit|do|declare\s+[a-z]+|prepare|execute|copy|grant|revoke|set|show|call|merge|lock|",
         r"comment\s+on|refresh\s+materialized|fetch|exec\s+sql|vacuum|analyze|close|truncate)\b",
     ))
 });

@@ -22,6 +22,16 @@ macro_rules! constant {
     };
 }
 
+/// What document databases take for an operator after a dollar sign.
+macro_rules! operator {
+    () => {
+        concat!(
+            r"(?:eq|ne|gte?|lte?|n?in|not|or|and|nor|regex|where|exists|type|mod|all|size|text|",
+            r"elemmatch|jsonschema|expr)",
+        )
+    };
+}
+
 /// Functions of databases that probes ask for.
 macro_rules! probed {
     () => {
@@ -103,7 +113,8 @@ pub(super) const PATTERNS: &[(RuleId, &[&str])] = &[
             r"\bregexp_substring ?\( ?repeat",
             r"\bcrypt_key ?\(",
             r"\brow ?\( ?\d+ ?, ?\d+ ?\) ?>",
-            r"\bi?if ?\( ?\(?\d+ ?[=<>] ?\d",
+            r"\bi?if ?\( ?\(?\d+ ?[=<>] ?(?:\d|$)",
+            r#"^[ '"]*case when \w+ then\b"#,
             r"\bcase when \(? ?\d+ ?[=<>]+ ?\d",
             r"\brlike \( ?select",
             r"\bcase \d+ when \d",
@@ -190,6 +201,10 @@ pub(super) const PATTERNS: &[(RuleId, &[&str])] = &[
         ],
     ),
     (
+        RuleId::SqliClosedQuote,
+        &[r#"^[a-z0-9_.+@-]+['"`] ?\)*(?:;|--|#|/\*)[ +-]*$"#],
+    ),
+    (
         RuleId::SqliOpenCall,
         &[concat!(r"(?:^|[^a-z0-9_.])", probed!(), r" ?[=\\]? ?\( ?$")],
     ),
@@ -206,9 +221,9 @@ pub(super) const PATTERNS: &[(RuleId, &[&str])] = &[
     ),
     (
         RuleId::SqliOperatorQuery,
-        &[concat!(
-            r#"(?:\[|["'{ ] ?)\$(?:eq|ne|gte?|lte?|n?in|not|or|and|nor|regex|where|exists|"#,
-            r#"type|mod|all|size|text|elemmatch|jsonschema|expr)(?:\]|["'] ?:)"#,
-        )],
+        &[
+            concat!(r#"(?:\[|["'{ ] ?)\$"#, operator!(), r#"(?:\]|["'] ?:)"#),
+            concat!(r"^\$", operator!(), r"$"),
+        ],
     ),
 ];
