@@ -74,6 +74,7 @@ struct Inspection<'s> {
     settings: &'s InspectionSettings,
     looking: Looking,
     bytes_left: usize,
+    is_over_budget: bool,
     report: Report,
 }
 
@@ -83,6 +84,7 @@ impl<'s> Inspection<'s> {
             settings,
             looking: Looking::default(),
             bytes_left: settings.bytes_max,
+            is_over_budget: false,
             report: Report {
                 findings: Vec::new(),
                 verdict: Verdict::Clean,
@@ -170,6 +172,10 @@ impl<'s> Inspection<'s> {
         }
         let seen = value.get(..self.bytes_left).unwrap_or(value);
         if seen.len() < value.len() {
+            if self.is_over_budget {
+                return;
+            }
+            self.is_over_budget = true;
             found.insert(RuleId::BudgetExceeded);
         }
         self.bytes_left -= seen.len();
@@ -205,9 +211,13 @@ impl<'s> Inspection<'s> {
     /// A body broke a limit of JSON, which has a mode of its own.
     fn limit(&mut self, broken: RuleId) {
         let mode = self.settings.json.mode;
-        if mode != Mode::Off {
+        let field = FieldName::new(b"body");
+        let excludes = |exclusion: &Exclusion| {
+            exclusion.rule == broken && exclusion.covers(Part::Body, field.as_str())
+        };
+        if mode != Mode::Off && !self.settings.exclusions.iter().any(excludes) {
             self.conclude(mode, u32::MAX);
-            self.keep(Part::Body, broken, FieldName::new(b"body"));
+            self.keep(Part::Body, broken, field);
         }
     }
 

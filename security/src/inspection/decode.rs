@@ -78,3 +78,66 @@ pub(super) fn pairs(raw: &[u8], separator: u8) -> impl Iterator<Item = (&[u8], &
             None => (pair, pair),
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decoded(raw: &str, plus: Plus) -> (String, bool) {
+        let decoded = percent_decoded(raw.as_bytes(), plus);
+        (
+            String::from_utf8_lossy(&decoded.bytes).into_owned(),
+            decoded.has_stray_percent,
+        )
+    }
+
+    #[test]
+    fn escapes_of_either_case_are_decoded_once() {
+        assert_eq!(decoded("%2e%2E%2f", Plus::IsPlus), ("../".into(), false));
+        assert_eq!(decoded("%252e", Plus::IsPlus), ("%2e".into(), false));
+        assert_eq!(decoded("a%00b", Plus::IsPlus), ("a\0b".into(), false));
+    }
+
+    #[test]
+    fn a_plus_is_a_space_in_forms_alone() {
+        assert_eq!(decoded("a+b", Plus::IsSpace).0, "a b");
+        assert_eq!(decoded("a+b", Plus::IsPlus).0, "a+b");
+        assert_eq!(decoded("a%2Bb", Plus::IsSpace).0, "a+b");
+    }
+
+    #[test]
+    fn what_is_no_escape_stays_and_is_told() {
+        for stray in ["%", "%a", "%zz", "100%"] {
+            assert_eq!(decoded(stray, Plus::IsPlus), (stray.into(), true));
+        }
+    }
+
+    #[test]
+    fn what_needs_no_decoding_is_not_copied() {
+        let plain = percent_decoded(b"plain", Plus::IsSpace);
+
+        assert!(matches!(plain.bytes, Cow::Borrowed(b"plain")));
+    }
+
+    #[test]
+    fn a_pair_without_a_value_is_its_own_name() {
+        let all: Vec<_> = pairs(b"a=1&&b&c=&=d", b'&').collect();
+
+        let wanted: [(&[u8], &[u8]); 4] = [(b"a", b"1"), (b"b", b"b"), (b"c", b""), (b"", b"d")];
+        assert_eq!(all, wanted);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_was_encoded_comes_back(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let encoded: String = bytes.iter().map(|byte| format!("%{byte:02x}")).collect();
+
+            let decoded = percent_decoded(encoded.as_bytes(), Plus::IsSpace);
+
+            prop_assert_eq!(decoded.bytes.as_ref(), bytes.as_slice());
+            prop_assert!(!decoded.has_stray_percent);
+        }
+    }
+}

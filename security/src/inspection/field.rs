@@ -70,6 +70,7 @@ impl Looking {
         weigh_sql(shape, value, normal.tricks, &mut found);
         if shape == Shape::Text {
             found.remove(RuleId::XssScriptValue);
+            found.promote(RuleId::XssLibinjection, RuleId::XssStates);
         }
         found
     }
@@ -129,7 +130,8 @@ fn system(part: Part, shape: Shape, normal: &[u8], found: &mut RuleSet) {
     SYSTEM.find(normal, found);
     let climb = Climb::of(normal);
     let is_path = part == Part::Path || shape == Shape::Word;
-    if climb.parents > 0 && (is_path || normal.starts_with(b"..")) {
+    let begins = normal.starts_with(b"../") || normal.starts_with(br"..\");
+    if climb.parents > 0 && (is_path || begins) {
         found.insert(RuleId::TraversalDotSegments);
     } else if climb.parents > 0 {
         found.insert(RuleId::TraversalInText);

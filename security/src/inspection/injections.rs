@@ -7,8 +7,8 @@
 //!   word characters is cut to 40 before it is handed over, which changes no fingerprint.
 //! - Arrays are indexed without checks. Nothing was found that panics, but nothing proves it either: a panic is caught and counts as a match.
 //! - Its reading ends at a byte 0xFF, as C's signed characters do, and it walks lists of names for every NUL. It gets neither.
-//! - It reads at most five tokens from the front, but walks on while they fold: at most [`WINDOW_BYTES_MAX`] are handed over, and
-//!   [`BYTES_MAX`] of one request. A long value is cut at its first quote, where the reading "inside quotes" begins anyway.
+//! - It reads at most five tokens from the front, but walks on while they fold: at most [`WINDOW_BYTES_MAX`] are handed over. A long value
+//!   is cut at its first quote, where the reading "inside quotes" begins anyway.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -19,8 +19,6 @@ use libinjectionrs::{SqliFlags, detect_xss};
 const WINDOW_BYTES_MAX: usize = 512;
 /// Bytes of one value that the reader of markup gets.
 const MARKUP_BYTES_MAX: usize = 4 * 1024;
-/// Bytes of one request that it gets in all.
-const BYTES_MAX: usize = 16 * 1024;
 /// Longest run of word characters.
 const WORD_BYTES_MAX: usize = 40;
 
@@ -36,19 +34,9 @@ pub(super) enum Sql {
 }
 
 /// One request's use of libinjection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Injections {
-    left: usize,
     window: Vec<u8>,
-}
-
-impl Default for Injections {
-    fn default() -> Self {
-        Self {
-            left: BYTES_MAX,
-            window: Vec::new(),
-        }
-    }
 }
 
 impl Injections {
@@ -58,41 +46,45 @@ impl Injections {
             return Sql::Harmless;
         }
         self.cut(from_first_quote(value), WINDOW_BYTES_MAX);
-        let window = &self.window;
-        let fingerprint = catch_unwind(AssertUnwindSafe(|| {
-            let mut state = SqliState::new(window, SqliFlags::FLAG_NONE);
-            state.detect().then_some(state.fingerprint)
-        }));
-        match fingerprint {
+        let window = self.window.as_slice();
+        match catch_unwind(AssertUnwindSafe(|| listed_tokens(window))) {
             Ok(None) => Sql::Harmless,
-            Ok(Some(tokens)) if continues(&tokens) => Sql::Continues,
-            Ok(Some(_)) => Sql::Listed,
-            Err(_) => Sql::Continues,
+            Ok(Some(tokens)) if !continues(&tokens) => Sql::Listed,
+            Ok(Some(_)) | Err(_) => Sql::Continues,
         }
     }
 
     /// Whether a value runs script as markup, alone or inside an attribute.
     pub(super) fn markup(&mut self, value: &[u8]) -> bool {
         self.cut(value, MARKUP_BYTES_MAX);
-        let window = &self.window;
-        catch_unwind(AssertUnwindSafe(|| detect_xss(window).is_injection())).unwrap_or(true)
+        let window = self.window.as_slice();
+        catch_unwind(AssertUnwindSafe(|| runs_script(window))).unwrap_or(true)
     }
 
     /// Fills the window: no NUL, no 0xFF, no endless word.
-    fn cut(&mut self, value: &[u8], most: usize) {
-        let most = most.min(self.left);
+    fn cut(&mut self, value: &[u8], bytes_max: usize) {
         self.window.clear();
         let mut run = 0;
-        for byte in value.iter().copied().take(4 * most) {
-            let is_word =
+        for byte in value.iter().copied().take(2 * bytes_max) {
+            let in_word =
                 byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'`' | b'$' | 0x80..);
-            run = if is_word { run + 1 } else { 0 };
-            if run <= WORD_BYTES_MAX && byte != 0 && byte != 0xff && self.window.len() < most {
+            run = if in_word { run + 1 } else { 0 };
+            if run <= WORD_BYTES_MAX && byte != 0 && byte != 0xff {
                 self.window.push(byte);
             }
         }
-        self.left = self.left.saturating_sub(self.window.len());
+        self.window.truncate(bytes_max);
     }
+}
+
+/// The tokens of a value, when libinjection lists their order.
+fn listed_tokens(window: &[u8]) -> Option<[u8; 8]> {
+    let mut state = SqliState::new(window, SqliFlags::FLAG_NONE);
+    state.detect().then_some(state.fingerprint)
+}
+
+fn runs_script(window: &[u8]) -> bool {
+    detect_xss(window).is_injection()
 }
 
 /// Whether a value can continue a statement at all: it closes a quote, or begins with a number.
@@ -127,4 +119,118 @@ fn continues(tokens: &[u8]) -> bool {
     let closed = joined.iter().take_while(|token| **token == b')').count();
     let joint = joined.get(closed);
     joint.is_some_and(|token| matches!(token, b'&' | b'c' | b'U' | b';' | b'B'))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What SQL and HTML are made of, and bytes that are neither.
+    fn fragments() -> impl Strategy<Value = Vec<u8>> {
+        let fragment = prop_oneof![
+            proptest::sample::select(vec![
+                "'",
+                "\"",
+                "`",
+                "/*",
+                "*/",
+                "/*!",
+                "--",
+                "#",
+                "$a$",
+                "$$",
+                "@@",
+                "0x",
+                "q'(",
+                "x'",
+                "\\",
+                "(",
+                ")",
+                ",",
+                ";",
+                "1",
+                "1e",
+                ".",
+                "a.",
+                "select ",
+                "union ",
+                "in ",
+                "like ",
+                "user(",
+                "<",
+                ">",
+                "<!",
+                "<!--",
+                "-->",
+                "<a ",
+                "/",
+                "=",
+                "on",
+                "style=",
+                "href=",
+                "&#",
+                "&#x6a",
+                "[if",
+                "<![CDATA[",
+                "]]>",
+                "%>",
+                "\0",
+                "\n",
+                " ",
+            ])
+            .prop_map(|text| text.as_bytes().to_vec()),
+            proptest::collection::vec(any::<u8>(), 1..4),
+        ];
+        proptest::collection::vec(fragment, 0..60).prop_map(|fragments| fragments.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn libinjection_itself_panics_on_nothing_that_it_is_handed(value in fragments()) {
+            let mut injections = Injections::default();
+
+            injections.cut(&value, WINDOW_BYTES_MAX);
+            let _tokens = listed_tokens(&injections.window);
+
+            injections.cut(&value, MARKUP_BYTES_MAX);
+            let _runs = runs_script(&injections.window);
+        }
+
+        #[test]
+        fn cutting_words_changes_no_reading(value in fragments()) {
+            let whole: Vec<u8> = value.iter().copied().filter(|byte| !matches!(byte, 0 | 0xff)).take(WINDOW_BYTES_MAX).collect();
+            let mut injections = Injections::default();
+            injections.cut(&whole, WINDOW_BYTES_MAX);
+
+            prop_assert_eq!(listed_tokens(&injections.window), listed_tokens(&whole));
+        }
+    }
+
+    #[test]
+    fn the_first_quote_of_a_long_value_is_still_read() {
+        let long = [&[b'x'; 5_000][..], b"' OR '1'='1"].concat();
+
+        assert_eq!(Injections::default().sql(&long), Sql::Continues);
+    }
+
+    #[test]
+    fn phone_numbers_sums_and_words_continue_nothing() {
+        for harmless in [
+            "(18)/772-0362",
+            "+49 30 1234",
+            "2*3",
+            "rock 'n' roll",
+            "it's ok; don't worry",
+        ] {
+            assert_ne!(
+                Injections::default().sql(harmless.as_bytes()),
+                Sql::Continues,
+                "{harmless}"
+            );
+        }
+    }
 }

@@ -177,3 +177,6 @@ impl<'de> Visitor<'de> for Key<'_, '_> {
         Ok(refused.then(|| key.to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -371,3 +371,6 @@ fn named(rest: &[u8]) -> Option<(u32, &[u8])> {
         .find(|(known, _)| known.eq_ignore_ascii_case(name))?;
     Some((u32::from(known.1), after))
 }
+
+#[cfg(test)]
+mod tests;

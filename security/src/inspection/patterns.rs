@@ -78,3 +78,18 @@ pub(super) fn one(pattern: &str) -> Regex {
         .build()
         .expect("every pattern is well formed")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_is_well_formed_and_none_matches_nothing() {
+        for group in [&SQL, &MARKUP, &SYSTEM] {
+            let mut found = RuleSet::default();
+            group.find(b"", &mut found);
+            assert!(found.is_empty());
+        }
+        assert!(!HEADER.is_match(b""));
+    }
+}

@@ -121,7 +121,9 @@ rules! {
     SqliOperatorQuery = "sqli.operator_query", Critical,
         "operators of document databases as names", "CRS 942290";
     XssLibinjection = "xss.libinjection", Critical,
-        "markup that runs script, by HTML's own states", "libinjection; CRS 941100";
+        "markup that runs script, by HTML's own states, in a short value", "libinjection; CRS 941100";
+    XssStates = "xss.states", Notice,
+        "the same in a text", "libinjection";
     XssScriptTag = "xss.script_tag", Critical,
         "a script element", "CRS 941110";
     XssEventHandler = "xss.event_handler", Critical,

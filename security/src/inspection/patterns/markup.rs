@@ -47,7 +47,7 @@ pub(super) const PATTERNS: &[(RuleId, &[&str])] = &[
                 r"animate|set|handler|listener|xss|link|style|!entity|\??import|",
                 r"importimplementation|xi:include)(?:[ />=]|$)",
             ),
-            r"<[^>]*\b(?:xlink:href|xmlns(?::[a-z]+)?|formaction|srcdoc|pattern) ?=",
+            r"<[^>]*\b(?:xlink:href|formaction|srcdoc|pattern) ?=",
             r"<x:",
             r"<!\[cdata\[",
             r"<!--\[if",
