@@ -7,6 +7,7 @@ use sallyport_config::Origin;
 use sallyport_recovery::{Chore, Keeper, KeptFile, Place};
 use tokio_util::sync::CancellationToken;
 
+use crate::certificates::given_folder;
 use crate::cli::Places;
 use crate::ground::Ground;
 use crate::places;
@@ -97,6 +98,7 @@ fn gather(places: &Places) -> anyhow::Result<Vec<KeptFile>> {
     for (folder, name) in [
         (places.config.clone(), "config"),
         (Some(places.data.join("tls")), "data/tls"),
+        (Some(given_folder(places)), "data/acme"),
     ] {
         files.extend(folder.map_or(Ok(Vec::new()), |folder| all_in(&folder, name))?);
     }

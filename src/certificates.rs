@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sallyport_gateway::{
-    CertificateFault, CertificateRefused, CertificateSettings, Certificates, PemPair, PemSet,
+    Acme, CertificateFault, CertificateRefused, CertificateSettings, Certificates, PemPair, PemSet,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -18,8 +18,11 @@ use crate::settings::Settings;
 /// Where the certificates of one edge lie.
 #[derive(Debug)]
 pub(crate) struct CertificateFiles {
-    default: Files,
-    others: Vec<Files>,
+    configured: Vec<Files>,
+    /// From an authority; they may not be there yet.
+    given: Vec<Files>,
+    /// Shown while there is no other.
+    development: Option<Files>,
 }
 
 #[derive(Debug)]
@@ -30,25 +33,30 @@ struct Files {
 }
 
 impl CertificateFiles {
-    /// Those that are configured, else the development certificate of this folder. `None` where there is no TLS door.
+    /// Those that are configured, then those of an authority; without any the development certificate of this folder. `None` where
+    /// there is no TLS door.
     pub(crate) fn of(settings: &Settings, places: &Places) -> anyhow::Result<Option<Self>> {
-        if settings.gateway.tls.is_none() {
+        let edge = &settings.gateway;
+        if edge.tls.is_none() {
             return Ok(None);
         }
-        let mut configured = settings.gateway.configured_certificates().map(Files::of);
-        let default = match configured.next() {
-            Some(files) => files,
-            None => {
-                let development = dev_certificates::ensure(&places.data)?;
-                Files {
-                    chain: development.chain,
-                    key: development.key,
-                    names: Vec::new(),
-                }
+        let configured: Vec<_> = edge.configured_certificates().map(Files::of).collect();
+        let development = match configured.is_empty() {
+            true => {
+                let made = dev_certificates::ensure(&places.data)?;
+                Some(Files::new(made.chain, made.key))
             }
+            false => None,
         };
-        let others = configured.collect();
-        Ok(Some(Self { default, others }))
+        let given = match edge.acme.is_on() {
+            true => Acme::files(&edge.acme, given_folder(places)),
+            false => Vec::new(),
+        };
+        Ok(Some(Self {
+            configured,
+            given: given.into_iter().map(Files::whole).collect(),
+            development,
+        }))
     }
 
     /// Reads them for the start.
@@ -62,7 +70,8 @@ impl CertificateFiles {
 
     /// Reads them again whenever they have changed, until `stop`.
     pub(crate) async fn watch(self, certificates: Certificates, stop: CancellationToken) {
-        let all = std::iter::once(&self.default).chain(&self.others);
+        let all = [&self.configured, &self.given];
+        let all = all.into_iter().flatten().chain(&self.development);
         let paths = all.flat_map(|files| [files.chain.clone(), files.key.clone()]);
         let mut watch = FileWatch::over(paths.collect());
         while stop.run_until_cancelled(watch.changed()).await.is_some() {
@@ -75,24 +84,43 @@ impl CertificateFiles {
     }
 
     fn read(&self) -> Result<PemSet, CertificateRefused> {
+        let given = self.given.iter().filter(|files| files.chain.exists());
+        let mut pairs = self.configured.iter().chain(given).map(Files::read);
+        let fallback = || self.development.iter().map(Files::read).next();
+        let nothing = || {
+            Err(CertificateRefused {
+                label: "the edge".to_owned(),
+                fault: CertificateFault::Empty,
+            })
+        };
         Ok(PemSet {
-            default: self.default.read()?,
-            others: self
-                .others
-                .iter()
-                .map(Files::read)
-                .collect::<Result<_, _>>()?,
+            default: pairs.next().or_else(fallback).unwrap_or_else(nothing)?,
+            others: pairs.collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// Where certificates of an authority are kept, and our account there.
+pub(crate) fn given_folder(places: &Places) -> PathBuf {
+    places.data.join("acme")
 }
 
 impl Files {
     fn of(settings: &CertificateSettings) -> Self {
         Self {
-            chain: settings.chain_file.clone(),
-            key: settings.key_file.clone(),
             names: settings.names.clone(),
+            ..Self::new(settings.chain_file.clone(), settings.key_file.clone())
         }
+    }
+
+    fn new(chain: PathBuf, key: PathBuf) -> Self {
+        let names = Vec::new();
+        Self { chain, key, names }
+    }
+
+    /// One file with both in it.
+    fn whole(path: PathBuf) -> Self {
+        Self::new(path.clone(), path)
     }
 
     fn read(&self) -> Result<PemPair, CertificateRefused> {

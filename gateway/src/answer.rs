@@ -20,6 +20,7 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 const JSON: &str = "application/json; charset=utf-8";
+const BYTES: &str = "application/octet-stream";
 const HTML: &str = "text/html; charset=utf-8";
 
 /// What is answered.
@@ -64,6 +65,14 @@ impl Answer {
             content_type: JSON,
             body: body.into(),
             extra: Vec::new(),
+        }
+    }
+
+    /// Bytes of no particular kind.
+    pub(crate) fn bytes(body: impl Into<Bytes>) -> Self {
+        Self {
+            content_type: BYTES,
+            ..Self::json(StatusCode::OK, body)
         }
     }
 

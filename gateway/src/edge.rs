@@ -20,6 +20,7 @@ use sallyport_telemetry::trace::SpanContext;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::{self, Shelf};
+use crate::acme::Challenges;
 use crate::answer::Answer;
 use crate::body::{self, Haste, Pace};
 use crate::checks::{self, Asked};
@@ -40,6 +41,7 @@ pub(crate) struct Edge {
     pub(crate) pace: Pace,
     pub(crate) fields_max: usize,
     pub(crate) shelf: Arc<dyn Shelf>,
+    pub(crate) challenges: Challenges,
     pub(crate) health: Health,
     pub(crate) meters: Arc<Meters>,
     pub(crate) draining: CancellationToken,
@@ -89,6 +91,10 @@ impl Edge {
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> std::result::Result<Course, Refusal> {
+        // Before everything: an authority asks over plain HTTP, also where nothing else is answered there.
+        if let Some(page) = self.challenges.page(session.req_header().uri.path()) {
+            return Ok(Course::Answer(Answer::bytes(page)));
+        }
         let address = exchange
             .address
             .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));

@@ -17,6 +17,7 @@ use crate::inspection::Findings;
 use crate::refusal::{Limited, Refusal};
 use crate::routes::{Accepting, RouteTable};
 
+pub(crate) mod acme;
 pub(crate) mod certificates;
 
 /// Log lines and traces of refused requests, per reason and second.

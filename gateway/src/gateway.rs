@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accept::Shelf;
+use crate::acme::Challenges;
 use crate::body::Pace;
 use crate::edge::Edge;
 use crate::events::Meters;
@@ -93,6 +94,8 @@ pub struct Parts {
     pub keep: KeepPolicy,
     /// The certificates; needed when a TLS address is set. Whoever keeps a clone can exchange them while the edge runs.
     pub tls: Option<Certificates>,
+    /// What an authority is shown that gives certificates.
+    pub challenges: Challenges,
     /// The doors that somebody else opened and keeps open; the others the edge opens itself.
     pub doors: Doors,
     /// Cancelled, before the stop, when another process serves the same doors already. Then the drain is patient: an idle
@@ -124,7 +127,8 @@ impl Gateway {
         let tls = listen(settings.tls, given.tls).await?;
         let acceptor = match (&tls, &parts.tls) {
             (Some(_), Some(certificates)) => {
-                let acceptor = listeners::acceptor(certificates, settings.tls_profile);
+                let challenges = parts.challenges.clone();
+                let acceptor = listeners::acceptor(certificates, challenges, settings);
                 Some(acceptor.map_err(StartError::Tls)?)
             }
             (Some(_), None) => return Err(StartError::NoCertificate),
@@ -265,6 +269,7 @@ impl GatewayHandle {
             pace: Pace::new(limits),
             fields_max: limits.head_fields_max,
             shelf: parts.shelf,
+            challenges: parts.challenges,
             health: parts.health,
             meters: Arc::clone(&self.meters),
             draining: self.draining.clone(),

@@ -6,7 +6,7 @@
 //! refusal a reason that is counted.
 //!
 //! It knows no bot's commands and no provider's API. It holds keys to verify webhooks and no token to send with, and it never reads
-//! a stored payload back.
+//! a stored payload back. The only service that it calls by itself is the authority that gives its certificates, if one is configured.
 //!
 //! Reading order: [`Gateway`] → `listeners` → `head` → `edge` → `checks` → `accept` and `forward`.
 
@@ -16,6 +16,8 @@ mod gateway;
 mod settings;
 
 mod listeners;
+
+mod acme;
 
 mod head;
 
@@ -44,6 +46,7 @@ mod routes;
 mod rules;
 
 pub use accept::Shelf;
+pub use acme::{Acme, Challenges};
 pub use checks::{Rule, Step};
 pub use explain::{Explanation, Outcome, Probe, explain};
 pub use gateway::{Doors, Gateway, GatewayHandle, Parts, StartError};
@@ -53,7 +56,7 @@ pub use listeners::{
 };
 pub use rules::Changes;
 pub use settings::{
-    AcceptSettings, AddressSettings, BotSettings, CertificateSettings, ConnectionSettings, Denied,
-    DenyFileError, Dimension, Door, ForwardSettings, HealthPage, HttpService, LimitSettings,
-    RateSettings, RouteSettings, Settings, Source, StrangerSettings,
+    AcceptSettings, AcmeChallenge, AcmeSettings, AddressSettings, BotSettings, CertificateSettings,
+    ConnectionSettings, Denied, DenyFileError, Dimension, Door, ForwardSettings, HealthPage,
+    HttpService, LimitSettings, RateSettings, RouteSettings, Settings, Source, StrangerSettings,
 };

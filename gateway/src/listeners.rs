@@ -33,11 +33,11 @@ pub(crate) use connections::Connections;
 pub(crate) use entrance::Entrance;
 use gathered::Gathered;
 pub(crate) use http2::options as h2_options;
-pub(crate) use tls::acceptor;
 pub use tls::{
     CertificateChanges, CertificateFacts, CertificateFault, CertificateRefused, Certificates,
     PemPair, PemSet, TlsProfile,
 };
+pub(crate) use tls::{acceptor, facts_of};
 
 /// How long the loop rests when the kernel refuses to hand over a connection, mostly for want of file descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
@@ -139,10 +139,13 @@ impl Doorway {
             Err(outcome) => return self.meters.connection(outcome),
         };
         self.meters.connection(Connected::Accepted);
-        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
-            http2::serve(self, stream).await;
-        } else {
-            http1::serve(self, Box::new(Gathered::new(stream))).await;
+        match stream.selected_alpn_proto() {
+            Some(ALPN::H2) => http2::serve(self, stream).await,
+            // An authority has seen what it wanted in the handshake, and says nothing more.
+            Some(ALPN::Custom(_)) => {}
+            Some(ALPN::H1 | ALPN::H2H1) | None => {
+                http1::serve(self, Box::new(Gathered::new(stream))).await;
+            }
         }
     }
 }

@@ -122,6 +122,7 @@ impl Changes {
                 !old.configured_certificates()
                     .eq(new.configured_certificates()),
             ),
+            ("acme", old.acme != new.acme),
             ("tls_profile", old.tls_profile != new.tls_profile),
             ("proxy_protocol", old.proxy_protocol != new.proxy_protocol),
             ("connections", old.connections != new.connections),

@@ -15,11 +15,13 @@ use validator::{Validate, ValidationError};
 
 use crate::listeners::TlsProfile;
 
+mod acme;
 mod addresses;
 mod certificates;
 mod limits;
 mod routes;
 
+pub use acme::{AcmeChallenge, AcmeSettings};
 pub use addresses::{AddressSettings, Denied, DenyFileError};
 pub use certificates::CertificateSettings;
 pub use limits::{Dimension, LimitSettings, RateSettings};
@@ -36,6 +38,7 @@ const HTTPS_PORT: u16 = 443;
 #[validate(
     schema(function = "some_door_is_open"),
     schema(function = "has_certificate_files"),
+    schema(function = "has_doors_for_the_authority"),
     schema(function = "has_tls_to_redirect_to"),
     schema(function = "has_somebody_to_introduce_clients"),
     schema(function = "has_distinct_routes"),
@@ -56,6 +59,9 @@ pub struct Settings {
     /// Further certificates, by the names that they are for.
     #[validate(nested)]
     pub certificates: Vec<CertificateSettings>,
+    /// An authority that gives certificates.
+    #[validate(nested)]
+    pub acme: AcmeSettings,
     /// Limits on connections and on what one may cost before its request is known.
     #[validate(nested)]
     pub connections: ConnectionSettings,
@@ -102,6 +108,7 @@ impl Default for Settings {
             tls_profile: TlsProfile::default(),
             certificate: CertificateSettings::default(),
             certificates: Vec::new(),
+            acme: AcmeSettings::default(),
             connections: ConnectionSettings::default(),
             strangers: StrangerSettings::default(),
             http_serves: HttpService::default(),
@@ -124,7 +131,13 @@ impl Settings {
         Duration::from_millis(self.drain_deadline_ms)
     }
 
-    /// The certificates that are configured, the default one first. None: the development certificate.
+    /// Whether the development certificate is all that is shown.
+    pub fn shows_development_certificate(&self) -> bool {
+        let is_given = self.configured_certificates().next().is_some() || self.acme.is_on();
+        self.tls.is_some() && !is_given
+    }
+
+    /// The certificates that are configured as files, the default one first. None: the development certificate.
     pub fn configured_certificates(&self) -> impl Iterator<Item = &CertificateSettings> {
         let default = self.certificate.files().map(|_| &self.certificate);
         default.into_iter().chain(&self.certificates)
@@ -239,6 +252,16 @@ fn some_door_is_open(settings: &Settings) -> Result<(), ValidationError> {
         return Ok(());
     }
     Err(ValidationError::new("no_door").with_message("either http or tls must be set".into()))
+}
+
+fn has_doors_for_the_authority(settings: &Settings) -> Result<(), ValidationError> {
+    let needs_http = settings.acme.challenge == AcmeChallenge::Http01;
+    let has_doors = settings.tls.is_some() && (settings.http.is_some() || !needs_http);
+    if !settings.acme.is_on() || has_doors {
+        return Ok(());
+    }
+    let message = "acme needs the door tls, and for http_01 the door http";
+    Err(ValidationError::new("no_doors").with_message(message.into()))
 }
 
 fn has_tls_to_redirect_to(settings: &Settings) -> Result<(), ValidationError> {

@@ -34,13 +34,11 @@ impl Mount {
     }
 
     fn files(&self) -> CertificateFiles {
+        let file = |name| self.folder.path().join(name);
         CertificateFiles {
-            default: Files {
-                chain: self.folder.path().join("chain.pem"),
-                key: self.folder.path().join("key.pem"),
-                names: Vec::new(),
-            },
-            others: Vec::new(),
+            configured: vec![Files::new(file("chain.pem"), file("key.pem"))],
+            given: Vec::new(),
+            development: None,
         }
     }
 }
@@ -81,6 +79,35 @@ async fn a_renewal_is_served_within_seconds_and_a_bad_one_is_not() {
     tokio::time::sleep(LOOK_EVERY * 5).await;
     assert_eq!(fingerprint(&certificates), second);
 
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_certificate_of_an_authority_takes_the_place_of_the_development_one_when_it_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name| folder.path().join(name);
+    let (chain, key) = made();
+    fs::write(file("dev.pem"), chain + &key).unwrap();
+    let files = || CertificateFiles {
+        configured: Vec::new(),
+        given: vec![Files::whole(file("given.pem"))],
+        development: Some(Files::whole(file("dev.pem"))),
+    };
+    let certificates = files().load().unwrap();
+    let development = fingerprint(&certificates);
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    tasks.spawn(files().watch(certificates.clone(), stop.clone()));
+    tokio::time::sleep(LOOK_EVERY * 2).await;
+
+    let (chain, key) = made();
+    fs::write(file("given.pem"), key + &chain).unwrap();
+    tokio::time::sleep(LOOK_EVERY * 4).await;
+
+    assert_ne!(fingerprint(&certificates), development);
+    assert_eq!(certificates.facts().len(), 1);
     stop.cancel();
     tasks.close();
     tasks.wait().await;

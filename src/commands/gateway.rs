@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use sallyport_gateway::{Doors, Gateway, GatewayHandle, Parts};
+use sallyport_gateway::{Acme, Challenges, Doors, Gateway, GatewayHandle, Parts};
 use sallyport_postgres::ProcessRole;
 
-use crate::certificates::CertificateFiles;
+use crate::certificates::{CertificateFiles, given_folder};
 use crate::cli::Places;
 use crate::commands::drained;
 use crate::ground::{self, Ground};
@@ -56,6 +56,7 @@ pub(crate) async fn open(
     let given = |address: Option<SocketAddr>| address.and_then(|address| sockets.take(address));
     let files = CertificateFiles::of(settings, places)?;
     let certificates = files.as_ref().map(CertificateFiles::load).transpose()?;
+    let challenges = Challenges::default();
     let parts = Parts {
         redis: ground.redis.clone(),
         shelf: Arc::new(ground.queue.intake()),
@@ -63,6 +64,7 @@ pub(crate) async fn open(
         sinks: Arc::clone(&ground.sinks),
         keep: settings.monitoring.traces.keep.clone(),
         tls: certificates.clone(),
+        challenges: challenges.clone(),
         doors: Doors {
             http: given(settings.gateway.http),
             tls: given(settings.gateway.tls),
@@ -77,6 +79,11 @@ pub(crate) async fn open(
     if let (Some(files), Some(certificates)) = (files, certificates) {
         let stop = stops.soft.child_token();
         ground.tasks.spawn(files.watch(certificates, stop));
+    }
+    let authority = &settings.gateway.acme;
+    if authority.is_on() {
+        let acme = Acme::new(authority, given_folder(places), challenges);
+        ground.tasks.spawn(acme.run(stops.soft.child_token()));
     }
     ground.edge_is_open(began.elapsed());
     Ok(edge)

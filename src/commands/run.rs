@@ -167,9 +167,7 @@ fn ready(
     model: String,
     took: Duration,
 ) -> Ready {
-    let edge_settings = &settings.gateway;
-    let is_development =
-        edge_settings.tls.is_some() && edge_settings.configured_certificates().next().is_none();
+    let is_development = settings.gateway.shows_development_certificate();
     Ready {
         page: playground.map(PlaygroundHandle::address),
         http: edge.http_addr(),

@@ -108,6 +108,10 @@ pub(crate) async fn start(
 
 /// A process whose pool was swallowed cannot be mended from inside, and cannot stop in order either: what is left of its runtime may
 /// never come by again. So it ends as in a crash, and whoever runs it starts a new one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "there is nobody left who could drain anything"
+)]
 fn leave_as_in_a_crash() {
     // The log has a thread of its own, which gets this long to write why.
     std::thread::sleep(LAST_LINE);

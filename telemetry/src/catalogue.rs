@@ -109,6 +109,8 @@ catalogue! {
         "When a certificate expires, as a Unix time; of several for one name the first to expire. NaN when it is served no more.";
     TlsCertificatesReloadSuccessful: Gauge, Count, "sallyport_tls_certificates_last_reload_successful", [],
         "1 while the certificates are served that lie in the files; 0 when the last ones were refused and older ones stay.";
+    AcmeOrders: Counter, Count, "sallyport_acme_orders_total", [Outcome],
+        "Certificates that an authority was asked for, by what came of it.";
     RateLimitDecisions: Counter, Count, "sallyport_rate_limit_decisions_total", [Limiter, Outcome],
         "Decisions of the rate limiters.";
     InspectionFindings: Counter, Count, "sallyport_inspection_findings_total", [Rule, Part, Outcome],

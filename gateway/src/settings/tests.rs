@@ -97,3 +97,40 @@ fn a_certificate_has_both_its_files() {
     assert!(settings(json!({"certificates": [{"key_file": "a.key"}]})).is_err());
     assert!(settings(json!({"certificates": [{}]})).is_err());
 }
+
+#[test]
+fn an_authority_is_asked_for_what_it_can_give_or_not_at_all() {
+    let settings = |changes: serde_json::Value| {
+        let mut acme = json!({
+            "directory_url": "https://acme.test/dir",
+            "terms_agreed": true,
+            "certificates": [["a.test", "www.a.test"]],
+        });
+        for (key, value) in changes.as_object().unwrap() {
+            acme[key] = value.clone();
+        }
+        let settings: Settings = serde_json::from_value(json!({"acme": acme})).unwrap();
+        settings.validate().is_ok()
+    };
+
+    assert!(settings(json!({})));
+    assert!(settings(json!({"directory_url": "", "certificates": []})));
+    for mistake in [
+        json!({"directory_url": "http://acme.test/dir"}),
+        json!({"terms_agreed": false}),
+        json!({"certificates": []}),
+        json!({"certificates": [[]]}),
+        json!({"certificates": [["*.a.test"]]}),
+        json!({"certificates": [["../a.test"]]}),
+        json!({"certificates": [["localhost"]]}),
+    ] {
+        assert!(!settings(mistake.clone()), "{mistake}");
+    }
+    let no_door = json!({"http": null, "acme": {
+        "directory_url": "https://acme.test/dir",
+        "terms_agreed": true,
+        "certificates": [["a.test"]],
+    }});
+    let no_door: Settings = serde_json::from_value(no_door).unwrap();
+    assert!(no_door.validate().is_err());
+}

@@ -105,7 +105,7 @@ const EVERY_SCHEME: [SignatureScheme; 2] = [
 ];
 
 /// The certificate that a client is shown who asks for this name.
-async fn shown(door: &Door, name: Option<&str>) -> CertificateDer<'static> {
+pub(crate) async fn shown(door: &Door, name: Option<&str>) -> CertificateDer<'static> {
     let address = door.handle.tls_addr().unwrap();
     Looker::new(&EVERY_SCHEME)
         .look(address, name)

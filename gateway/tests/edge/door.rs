@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use sallyport_gateway::{
-    Certificates, Doors, Gateway, GatewayHandle, Parts, PemPair, PemSet, Settings, Shelf,
+    Certificates, Challenges, Doors, Gateway, GatewayHandle, Parts, PemPair, PemSet, Settings,
+    Shelf,
 };
 use sallyport_queue::{AcceptError, Accepted, MessageId, NewMessage, Receipt};
 use sallyport_telemetry::trace::{KeepPolicy, SpanRecord, SpanSink};
@@ -85,6 +86,7 @@ pub(crate) struct Door {
     pub(crate) succeeded: CancellationToken,
     pub(crate) certificate: Vec<u8>,
     pub(crate) certificates: Certificates,
+    pub(crate) challenges: Challenges,
 }
 
 /// A certificate of an authority of its own, valid now.
@@ -156,6 +158,7 @@ impl Door {
     pub(crate) async fn showing(settings: Value, set: &PemSet) -> Self {
         let settings = checked(settings);
         let certificates = Certificates::load(set).unwrap();
+        let challenges = Challenges::default();
         let shelf = Arc::new(Memory::default());
         let kept = Arc::new(Kept::default());
         let health = Health::new(Identity::new("edge-test", "0.0.0", "test"));
@@ -170,6 +173,7 @@ impl Door {
                 ..KeepPolicy::default()
             },
             tls: Some(certificates.clone()),
+            challenges: challenges.clone(),
             doors: Doors::default(),
             succeeded: succeeded.clone(),
         };
@@ -184,6 +188,7 @@ impl Door {
             succeeded,
             certificate: set.default.chain.clone(),
             certificates,
+            challenges,
         }
     }
 

@@ -2,12 +2,17 @@
 //!
 //! Each file is one promise; [`door`] opens an edge on ports of its own with a shelf that can be taken away.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test a panic is the report"
+)]
 
 mod door;
 mod upstream;
 
 mod accepting;
+mod acme;
 mod bad_input;
 mod certificates;
 mod connections;

@@ -52,8 +52,7 @@ fn real_bot(token: &str, take_over: bool) -> BotSettings {
 
 /// A webhook that points at a development certificate has to upload its authority, or nobody would trust it.
 fn trust_development_certificate(settings: &mut Settings, places: &Places) -> anyhow::Result<()> {
-    let edge = &settings.gateway;
-    if edge.tls.is_none() || edge.configured_certificates().next().is_some() {
+    if !settings.gateway.shows_development_certificate() {
         return Ok(());
     }
     let development = dev_certificates::ensure(&places.data)?;

@@ -155,6 +155,14 @@ impl Certificate {
     }
 }
 
+/// What there is to say about the certificate of a pair that can be used.
+///
+/// # Errors
+/// When it cannot be used.
+pub(crate) fn facts_of(pair: &PemPair) -> Result<CertificateFacts, CertificateFault> {
+    Certificate::read(pair).map(|certificate| certificate.facts)
+}
+
 fn fingerprint(der: &[u8]) -> String {
     let mut text = String::with_capacity(64);
     for byte in Sha256::digest(der) {

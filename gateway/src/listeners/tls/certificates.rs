@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::ClientHello;
 use rustls::sign::CertifiedKey;
 use sallyport_telemetry::Event;
 
@@ -105,26 +105,21 @@ impl Certificates {
         self.0.table.load().facts().cloned().collect()
     }
 
-    pub(super) fn resolver(&self) -> Arc<dyn ResolvesServerCert> {
-        self.0.clone()
-    }
-}
-
-impl std::fmt::Debug for Served {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.table.load().facts()).finish()
-    }
-}
-
-impl ResolvesServerCert for Served {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let table = self.table.load();
+    /// The certificate for this client.
+    pub(super) fn shown_to(&self, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let table = self.0.table.load();
         let candidates = table.candidates(hello.server_name());
         // A name may have a certificate of each kind of key; a client that cannot use the first gets the next.
         let fitting = candidates
             .iter()
             .find(|key| key.key.choose_scheme(hello.signature_schemes()).is_some());
         fitting.or(candidates.first()).cloned()
+    }
+}
+
+impl std::fmt::Debug for Served {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.table.load().facts()).finish()
     }
 }
 
