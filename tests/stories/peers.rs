@@ -46,6 +46,7 @@ async fn sslyze_finds_nothing_against_mozillas_profiles() {
     for profile in ["intermediate", "modern"] {
         let mut house =
             House::build(&[&certificate[..], &[("SALLYPORT_TLS_PROFILE", profile)]].concat()).await;
+        assert!(house.run(&["migrate"]).status.success());
         house.start_gateway().await;
         let python = std::env::var("SALLYPORT_TEST_PYTHON")
             .expect("`make test` prepares python and sets SALLYPORT_TEST_PYTHON");
