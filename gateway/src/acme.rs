@@ -103,6 +103,8 @@ impl Acme {
     }
 
     /// Asks for what is missing or due, until `stop`. Failures are told, and tried again after a growing rest.
+    ///
+    /// The process must have installed a cryptography provider of rustls, as this one's HTTP client uses the installed one.
     pub async fn run(self, stop: CancellationToken) {
         stop.run_until_cancelled(self.keep_renewing()).await;
     }
