@@ -317,6 +317,9 @@ def benign():
 
 out.mkdir(parents=True, exist_ok=True)
 for name, requests in (("attacks", attacks()), ("benign", benign())):
-    with open(out / f"{name}.jsonl", "w") as file:
+    # Written beside its final place, so that a kill in between leaves nothing that looks whole.
+    partial = out / f"{name}.partial"
+    with open(partial, "w") as file:
         for line in requests:
             file.write(json.dumps(line) + "\n")
+    partial.rename(out / f"{name}.jsonl")

@@ -6,7 +6,7 @@
 //! score is that of its worst field. What a score means is each route's choice, part by part.
 //!
 //! It decides and reports, no more: it logs nothing, keeps nothing of a request but names of fields, and knows no route. It takes
-//! linear time, allocates nothing for plain values, and never panics. `docs/inspection.md` is for operators.
+//! linear time, allocates a few buffers a request, and never panics. `docs/inspection.md` is for operators.
 //!
 //! Reading order: `parts` → `rules` → `settings` → `report` → [`Inspector`] → `field`, `shape` → `decode`, `normal` → `injections`, `patterns`, `statement`, `traversal` → `json`.
 

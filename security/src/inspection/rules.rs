@@ -106,7 +106,7 @@ rules! {
         "the tables in which a database describes itself", "CRS 942140";
     SqliTermination = "sqli.termination", Warning,
         "a closed quote, then a comment that swallows the rest", "CRS 942440; sqlmap's comments";
-    SqliHiddenComment = "sqli.hidden_comment", Error,
+    SqliHiddenComment = "sqli.hidden_comment", Notice,
         "comments inside words, and comments that MySQL executes", "CRS 942500";
     SqliCondition = "sqli.condition", Warning,
         "a closed quote, then AND or OR with a comparison", "CRS 942390";
@@ -155,7 +155,7 @@ rules! {
     TraversalHiddenFile = "traversal.hidden_file", Critical,
         "a hidden file or folder in a path, other than .well-known", "CRS 930130";
     TraversalSensitiveFile = "traversal.sensitive_file", Critical,
-        "a file that no request names in good faith, as a value outside the body", "CRS 930120, 930130";
+        "a file that no request names in good faith, as a value outside the body or after parent folders", "CRS 930120, 930130";
     TraversalFileInText = "traversal.file_in_text", Notice,
         "the same somewhere in a text", "CRS 930120";
     CommandShell = "command.shell", Critical,
@@ -168,11 +168,11 @@ rules! {
         "a line end, then a header or a status line", "CRS 921120 to 921160";
     FormatNul = "format.nul", Critical,
         "a NUL where no program means one", "CRS 920270";
-    FormatUtf8 = "format.utf8", Warning,
+    FormatUtf8 = "format.utf8", Notice,
         "bytes that are not UTF-8", "CRS 920250";
     FormatOverlong = "format.overlong", Critical,
         "characters in more bytes than they need", "RFC 3629, section 10";
-    FormatPercent = "format.percent", Warning,
+    FormatPercent = "format.percent", Notice,
         "percent signs that begin no escape", "CRS 920220";
     FormatDoubleEncoding = "format.double_encoding", Notice,
         "escapes that decode to escapes", "CRS 920230";

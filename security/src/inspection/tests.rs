@@ -203,6 +203,13 @@ fn traversal_in_a_path_is_found_however_it_is_encoded() {
 }
 
 #[test]
+fn words_around_a_path_do_not_hide_what_it_reaches_for() {
+    let query = "q=one+two+three+four+five+six+seven+eight/../../etc/passwd";
+
+    assert_eq!(asked().query(query).report().verdict, Verdict::Block);
+}
+
+#[test]
 fn a_second_header_in_a_value_is_found() {
     for query in [
         "to=x%0d%0aSet-Cookie:%20a=b",

@@ -44,6 +44,10 @@ pub(super) const PATTERNS: &[(RuleId, &[&str])] = &[
         ],
     ),
     (
+        RuleId::TraversalSensitiveFile,
+        &[r"\.\.[/\\]+(?:etc|proc|windows|winnt|boot\.ini|win\.ini)\b"],
+    ),
+    (
         RuleId::TraversalHidden,
         &[
             r"(?:\.|0x2e){2}(?:0x2f|0x5c)",
