@@ -1,28 +1,31 @@
-//! Taking a webhook: read it whole, find out what it is, have it stored, and only then say so.
+//! Taking a webhook: read it whole, find out who sends it if its head did not say, and what it is, have it stored, and only then
+//! say so.
 //!
-//! It exists to keep law L1: a 2xx means that the delivery is on disk. While nothing durable takes messages the answer is 503 with
-//! the time after which it makes sense to send again; Telegram honours that. What the delivery means is not asked.
+//! It exists to keep law L1: a 2xx means that the delivery is on disk, or that there was only a question whether somebody is here.
+//! While nothing durable takes messages the answer is 503 with the time after which it makes sense to send again. What the
+//! delivery means is not asked.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use pingora::proxy::Session;
 use sallyport_queue::{AcceptError, Accepted, Intake, Key, NewMessage, PayloadFormat, Priority};
 use sallyport_security::inspection::Format;
-use sallyport_sources::{Delivery, telegram};
+use sallyport_sources::{Arrival, Delivery};
 use sallyport_telemetry::Chain;
 
 use crate::answer::Answer;
 use crate::body::{self, Haste};
+use crate::checks::{self, Asked, Moment, Strangers};
+use crate::events::Meters;
 use crate::exchange::Exchange;
 use crate::inspection::inspect_body;
 use crate::limits::{self, Asker};
 use crate::refusal::Refusal;
 use crate::routes::{Accepting, Bot};
-use crate::settings::Source;
 
 /// The longest wait that a sender is asked for; Telegram would honour up to an hour.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
@@ -51,44 +54,132 @@ impl Shelf for Intake {
     }
 }
 
-/// Takes the webhook that `session` brings for `bot`.
-///
-/// # Errors
-/// When it was not stored.
-pub(crate) async fn webhook(
-    session: &mut Session,
-    exchange: &mut Exchange,
-    accepting: &Accepting,
-    bot: &Bot,
-    haste: Haste,
-    shelf: &dyn Shelf,
-) -> Result<Answer, Refusal> {
-    #[cfg(feature = "fail-points")]
-    sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K0).await;
-    let body = body::read(session, accepting.body_bytes_max, haste).await?;
-    let delivery = read(accepting.source, bot, &body)?;
-    limit(session, exchange, bot, &delivery).await?;
-    inspect(exchange, &body)?;
-    #[cfg(feature = "fail-points")]
-    sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K1).await;
-    let message = message(delivery, body, bot, exchange, shelf.name());
-    // What was stored, and what had been stored before, is counted where it is stored.
-    let stored = shelf.accept(message).await;
-    let accepted = stored.map_err(|error| refused(&error))?;
-    #[cfg(feature = "fail-points")]
-    sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K3).await;
-    exchange.repeats = accepted.repeats();
-    Ok(answer(accepting.source))
+/// Where a webhook is taken: what that needs besides the request itself.
+pub(crate) struct Desk<'e> {
+    pub(crate) accepting: &'e Accepting,
+    pub(crate) bot: &'e Bot,
+    pub(crate) strangers: &'e Strangers,
+    pub(crate) meters: &'e Meters,
+    pub(crate) shelf: &'e dyn Shelf,
+    /// Who sends, as limits see it.
+    pub(crate) address: IpAddr,
+    /// When its head was complete.
+    pub(crate) arrived: Moment,
+    pub(crate) haste: Haste,
+}
+
+impl Desk<'_> {
+    /// Takes the webhook that `session` brings. With `body_decides` nobody knows yet who sends it.
+    ///
+    /// # Errors
+    /// When it was not answered with a 2xx: it is forged, or it was not stored.
+    pub(crate) async fn take(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        body_decides: bool,
+    ) -> Result<Answer, Refusal> {
+        #[cfg(feature = "fail-points")]
+        sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K0).await;
+        let body = body::read(session, self.accepting.body_bytes_max, self.haste).await;
+        let body = match body_decides {
+            true => self.vouch(session, exchange, body)?,
+            false => body?,
+        };
+        // Only now is it somebody's message, so only now is it decided whether its trace belongs to the sample.
+        exchange.span.sampled |= self.meters.keep().samples(exchange.span.trace_id);
+        let arrival = read(self.bot, &session.req_header().headers, &body)?;
+        let (delivery, reply) = match arrival {
+            Arrival::Delivery { delivery, reply } => (delivery, reply),
+            Arrival::Question(reply) => {
+                exchange.is_question = true;
+                return Ok(Answer::reply(Some(reply)));
+            }
+        };
+        limit(session, exchange, self.bot, &delivery).await?;
+        inspect(exchange, delivery.payload.as_deref().unwrap_or(&body))?;
+        #[cfg(feature = "fail-points")]
+        sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K1).await;
+        let answer = Answer::reply(reply);
+        let message = self.message(delivery, body, exchange, answer.status());
+        // What was stored, and what had been stored before, is counted where it is stored.
+        let stored = self.shelf.accept(message).await;
+        let accepted = stored.map_err(|error| refused(&error))?;
+        #[cfg(feature = "fail-points")]
+        sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K3).await;
+        exchange.repeats = accepted.repeats();
+        Ok(answer)
+    }
+
+    /// Asks of a body what its head could not answer. Until then it is a stranger's: what is refused counts for the address, as
+    /// everything does that is refused before a body is read.
+    fn vouch(
+        &self,
+        session: &Session,
+        exchange: &mut Exchange,
+        body: Result<Bytes, Refusal>,
+    ) -> Result<Bytes, Refusal> {
+        let asked = Asked {
+            head: session.req_header(),
+            address: self.address,
+            arrived: self.arrived,
+            steps: None,
+        };
+        let vouched = body.and_then(|body| {
+            let limited = checks::vouch(&asked, self.accepting, self.bot, &body, self.meters)?;
+            exchange.limits.push(limited);
+            Ok(body)
+        });
+        vouched.map_err(|refusal| {
+            let (strangers, now) = (self.strangers, self.arrived.now);
+            strangers.refuse(refusal, self.address, now, self.meters)
+        })
+    }
+
+    /// The message that a delivery becomes. It carries the edge's spans, so that they are written when it is known that
+    /// the trace is worth keeping.
+    fn message(
+        &self,
+        delivery: Delivery,
+        body: Bytes,
+        exchange: &Exchange,
+        status: StatusCode,
+    ) -> NewMessage {
+        let trace = exchange.span.child();
+        let mut server = exchange.server_span(Some(status), "accepted");
+        server.set("sallyport.update", delivery.what);
+        let send = exchange.send_span(trace, delivery.kind, self.shelf.name());
+        NewMessage {
+            bot: self.bot.name.clone(),
+            tenant: self.bot.tenant.clone(),
+            source: delivery.source,
+            delivery_id: delivery.delivery_id,
+            kind: delivery.kind.to_owned(),
+            kind_version: delivery.kind_version,
+            key: Key::new(&delivery.key),
+            // Whatever a source sends, somebody waits for what it causes.
+            priority: Priority::Interactive,
+            payload: delivery.payload.map_or(body, Bytes::from),
+            payload_format: PayloadFormat::Json,
+            subject: delivery.subject,
+            cause: None,
+            trace,
+            edge_spans: Some(vec![server, send]),
+            delay: None,
+            expires_in: None,
+            unique: None,
+        }
+    }
 }
 
 /// What somebody wrote is scored, so that an operator sees what comes in this way, and never refused for it.
-fn inspect(exchange: &mut Exchange, body: &Bytes) -> Result<(), Refusal> {
+fn inspect(exchange: &mut Exchange, payload: &[u8]) -> Result<(), Refusal> {
     let route = exchange.route.clone();
     let inspector = route.as_ref().and_then(|route| route.inspector.as_ref());
     if let Some(inspector) = inspector {
         exchange
             .findings
-            .join(inspect_body(inspector, Format::Json, body)?);
+            .join(inspect_body(inspector, Format::Json, payload)?);
     }
     Ok(())
 }
@@ -117,50 +208,13 @@ async fn limit(
     Ok(())
 }
 
-/// What a verified body is.
+/// What a verified request is.
 ///
 /// # Errors
 /// When it cannot be a delivery; where and why.
-pub(crate) fn read(source: Source, bot: &Bot, body: &[u8]) -> Result<Delivery, Refusal> {
-    let delivery = match source {
-        Source::Telegram => telegram::read(&bot.name, body),
-    };
-    delivery.map_err(|error| Refusal::NotADelivery(error.pointer(), error.to_string()))
-}
-
-/// The message that a delivery becomes. It carries the edge's spans, so that they are written when it is known that
-/// the trace is worth keeping.
-fn message(
-    delivery: Delivery,
-    body: Bytes,
-    bot: &Bot,
-    exchange: &Exchange,
-    sink: &'static str,
-) -> NewMessage {
-    let trace = exchange.span.child();
-    let mut server = exchange.server_span(Some(StatusCode::OK), "accepted");
-    server.set("sallyport.update", delivery.what);
-    let send = exchange.send_span(trace, delivery.kind, sink);
-    NewMessage {
-        bot: bot.name.clone(),
-        tenant: bot.tenant.clone(),
-        source: delivery.source,
-        delivery_id: delivery.delivery_id,
-        kind: delivery.kind.to_owned(),
-        kind_version: delivery.kind_version,
-        key: Key::new(&delivery.key),
-        // Whatever a source sends, somebody waits for what it causes.
-        priority: Priority::Interactive,
-        payload: delivery.payload.map_or(body, Bytes::from),
-        payload_format: PayloadFormat::Json,
-        subject: delivery.subject,
-        cause: None,
-        trace,
-        edge_spans: Some(vec![server, send]),
-        delay: None,
-        expires_in: None,
-        unique: None,
-    }
+pub(crate) fn read(bot: &Bot, headers: &HeaderMap, body: &[u8]) -> Result<Arrival, Refusal> {
+    let arrival = bot.provider.read(&bot.name, headers, body);
+    arrival.map_err(|error| Refusal::NotADelivery(error.pointer(), error.to_string()))
 }
 
 fn refused(error: &AcceptError) -> Refusal {
@@ -174,13 +228,5 @@ fn refused(error: &AcceptError) -> Refusal {
             tracing::error!(name: "edge.not_storable", { error = %Chain(error) }, "Message cannot be stored");
             Refusal::Internal
         }
-    }
-}
-
-/// What the sender of a stored webhook reads.
-fn answer(source: Source) -> Answer {
-    match source {
-        // Telegram takes a body for a method that it should call.
-        Source::Telegram => Answer::json(StatusCode::OK, "{}"),
     }
 }

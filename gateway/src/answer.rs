@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use sallyport_security::headers::{self, RouteClass};
+use sallyport_sources::Reply;
 use sallyport_telemetry::trace::TraceId;
 
 use crate::problem;
@@ -28,7 +29,8 @@ const HTML: &str = "text/html; charset=utf-8";
 pub(crate) struct Answer {
     status: StatusCode,
     class: RouteClass,
-    content_type: &'static str,
+    /// None goes with an empty body.
+    content_type: Option<&'static str>,
     body: Bytes,
     extra: Vec<(HeaderName, HeaderValue)>,
 }
@@ -39,16 +41,16 @@ impl Answer {
         let mut answer = Self {
             status: refusal.status(),
             class: RouteClass::Api,
-            content_type: problem::MEDIA_TYPE,
+            content_type: Some(problem::MEDIA_TYPE),
             body: problem::body(refusal, trace_id),
             extra: Vec::new(),
         };
         match refusal {
             Refusal::Method(allowed) => answer.add(header::ALLOW, allowed),
-            Refusal::ContentType(accepted) => answer.add(header::ACCEPT, accepted),
+            Refusal::ContentType(accepted) => answer.add(header::ACCEPT, &accepted.join(", ")),
             Refusal::Token => answer.add(header::WWW_AUTHENTICATE, "Bearer"),
             Refusal::Signature(_) => answer.add(header::WWW_AUTHENTICATE, "Webhook-Secret"),
-            Refusal::TooFast(limited) => answer.limits(std::slice::from_ref(limited)),
+            Refusal::TooFast(limited, _) => answer.limits(std::slice::from_ref(limited)),
             _ => {}
         }
         if let Some(after) = refusal.retry_after() {
@@ -62,7 +64,7 @@ impl Answer {
         Self {
             status,
             class: RouteClass::Api,
-            content_type: JSON,
+            content_type: Some(JSON),
             body: body.into(),
             extra: Vec::new(),
         }
@@ -71,8 +73,24 @@ impl Answer {
     /// Bytes of no particular kind.
     pub(crate) fn bytes(body: impl Into<Bytes>) -> Self {
         Self {
-            content_type: BYTES,
+            content_type: Some(BYTES),
             ..Self::json(StatusCode::OK, body)
+        }
+    }
+
+    /// What a webhook's sender reads: what its provider expects, or that all is well.
+    pub(crate) fn reply(reply: Option<Reply>) -> Self {
+        let reply = reply.unwrap_or(Reply {
+            status: StatusCode::OK.as_u16(),
+            media_type: None,
+            body: Vec::new(),
+        });
+        Self {
+            status: StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK),
+            class: RouteClass::Api,
+            content_type: reply.media_type,
+            body: Bytes::from(reply.body),
+            extra: Vec::new(),
         }
     }
 
@@ -81,7 +99,7 @@ impl Answer {
         Self {
             status: StatusCode::OK,
             class: RouteClass::Page,
-            content_type: HTML,
+            content_type: Some(HTML),
             body: html,
             extra: Vec::new(),
         }
@@ -134,7 +152,9 @@ impl Answer {
         {
             response.insert_header(name.clone(), value.clone())?;
         }
-        response.insert_header(header::CONTENT_TYPE, self.content_type)?;
+        if let Some(content_type) = self.content_type {
+            response.insert_header(header::CONTENT_TYPE, content_type)?;
+        }
         response.insert_header(header::CONTENT_LENGTH, self.body.len())?;
         response.insert_header(REQUEST_ID, trace_id.to_string())?;
         session.write_response_header(response, is_head).await?;
@@ -160,7 +180,9 @@ impl Answer {
         {
             line(name.as_str(), value.as_bytes());
         }
-        line("content-type", self.content_type.as_bytes());
+        if let Some(content_type) = self.content_type {
+            line("content-type", content_type.as_bytes());
+        }
         line("content-length", self.body.len().to_string().as_bytes());
         line("request-id", trace_id.to_string().as_bytes());
         line("date", date.as_bytes());

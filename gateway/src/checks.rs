@@ -2,18 +2,20 @@
 //!
 //! It exists so that the order is something to read and to argue about, not something that happens. Each check is one file that
 //! knows one thing; this file says when it is asked, and why then. Before somebody has proved who they are, only limits
-//! by address apply; those of a route or a bot come after it, or a stranger could use up what belongs to a bot.
+//! by address apply; those of a route or a bot come after it, or a stranger could use up what belongs to a bot. Most sources prove
+//! themselves by a signature over the body, so for those the last questions are asked when it has been read: [`vouch`].
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use http::{HeaderMap, Method};
 use pingora::http::RequestHeader;
+use sallyport_sources::Head;
 
 use crate::events::Meters;
 use crate::inspection::Findings;
 use crate::refusal::{Limited, Refusal};
-use crate::routes::{Action, Found};
+use crate::routes::{Accepting, Action, Bot, Found};
 use crate::rules::Rules;
 
 mod content_type;
@@ -37,11 +39,29 @@ pub(crate) use step::Steps;
 pub use step::{Rule, Step};
 pub(crate) use strangers::Strangers;
 
+/// When the head of a request was complete.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// For limits: a clock that never jumps.
+    pub(crate) now: Instant,
+    /// For what others have dated. A body that comes slowly makes no signature stale.
+    pub(crate) date: SystemTime,
+}
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        Self {
+            now: Instant::now(),
+            date: SystemTime::now(),
+        }
+    }
+}
+
 /// What the checks know of a request: its head, and who sent it.
 pub(crate) struct Asked<'r> {
     pub(crate) head: &'r RequestHeader,
     pub(crate) address: IpAddr,
-    pub(crate) now: Instant,
+    pub(crate) arrived: Moment,
     /// Where the questions are noted, if anybody wants to know.
     pub(crate) steps: Option<&'r Steps>,
 }
@@ -89,6 +109,8 @@ pub(crate) struct Admitted {
     pub(crate) limited: Option<Limited>,
     /// What its head looked like.
     pub(crate) findings: Findings,
+    /// Whether it is a webhook that only its body can prove to be genuine: then [`vouch`] has to be asked.
+    pub(crate) body_decides: bool,
 }
 
 /// A request may go on to what its route does. Its body has not been touched.
@@ -104,7 +126,7 @@ pub(crate) fn admit(
     let route = &found.route;
     let only = |limited| Admitted {
         limited: Some(limited),
-        findings: Findings::default(),
+        ..Admitted::default()
     };
     // Before anything that would tell a stranger what lives here.
     asked.step(Rule::From, networks::check_route(asked, route))?;
@@ -115,14 +137,26 @@ pub(crate) fn admit(
             let bot = accepting.bot(found.rest).ok_or(Refusal::UnknownBot);
             let bot = asked.step(Rule::Bot, bot)?;
             // Two headers, no hashing: what cannot be right is not worth a comparison of secrets.
-            asked.step(Rule::ContentType, content_type::check(asked))?;
+            let types = bot.provider.media_types();
+            asked.step(Rule::ContentType, content_type::check(asked, types))?;
             asked.step(Rule::Length, length::check(asked, accepting.body_bytes_max))?;
-            // Reads one header. The body is still on the wire, so a forged request has cost next to nothing.
-            let verdict = signature::check(asked, &bot.keys, &bot.source, meters);
-            asked.step(Rule::Signature, verdict)?;
-            // From here it is the source who speaks, and it counts against what is the source's.
-            let limited = verified::check(asked, accepting, bot, meters);
-            asked.step(Rule::BotLimit, limited).map(only)
+            // Reads a few headers. The body is still on the wire, so a forged request has cost next to nothing.
+            match signature::check_head(asked, bot, meters)? {
+                // It is the source who speaks, and it counts against what is the source's.
+                Head::Proven => {
+                    let limited = verified::check(asked, accepting, bot, meters);
+                    asked.step(Rule::BotLimit, limited).map(only)
+                }
+                // Nobody has proved anything, so nothing may be charged to the hook. Who has failed too often already is not
+                // worth the reading and the hashing of a body that may be large.
+                Head::BodyDecides => {
+                    asked.step(Rule::FailureLimit, strangers.look(asked, meters))?;
+                    Ok(Admitted {
+                        body_decides: true,
+                        ..Admitted::default()
+                    })
+                }
+            }
         }
         Action::Forward(forwarding) => {
             // Nobody has vouched for it: what stands behind decides who may come in, so the address is what counts.
@@ -140,8 +174,8 @@ pub(crate) fn admit(
                 None => Findings::default(),
             };
             Ok(Admitted {
-                limited: Some(limited),
                 findings,
+                ..only(limited)
             })
         }
         Action::Status(tokens) => {
@@ -154,4 +188,26 @@ pub(crate) fn admit(
         // Whoever asks whether the process lives must be answered, above all when much is being refused.
         Action::Health(_) => Ok(Admitted::default()),
     }
+}
+
+/// A webhook is genuine, as its body shows, and its source within what it may send. Asked of those whose head has proved nothing, when
+/// the body is there, and before anything reads it.
+///
+/// # Errors
+/// The first check that refused.
+pub(crate) fn vouch(
+    asked: &Asked<'_>,
+    accepting: &Accepting,
+    bot: &Bot,
+    body: &[u8],
+    meters: &Meters,
+) -> Result<Limited, Refusal> {
+    // The body's bytes as they came: nothing is parsed that may be forged.
+    let verdict = signature::check_body(asked, bot, body, meters);
+    asked.step(Rule::Signature, verdict)?;
+    // As for those whose head had proved it, or a stranger could use up what belongs to the hook.
+    asked.step(
+        Rule::BotLimit,
+        verified::check(asked, accepting, bot, meters),
+    )
 }

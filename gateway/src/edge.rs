@@ -19,11 +19,11 @@ use sallyport_telemetry::Health;
 use sallyport_telemetry::trace::SpanContext;
 use tokio_util::sync::CancellationToken;
 
-use crate::accept::{self, Shelf};
+use crate::accept::{Desk, Shelf};
 use crate::acme::Challenges;
 use crate::answer::Answer;
 use crate::body::{self, Haste, Pace};
-use crate::checks::{self, Asked};
+use crate::checks::{self, Asked, Moment};
 use crate::events::Meters;
 use crate::exchange::{Caller, Exchange};
 use crate::forward;
@@ -53,6 +53,14 @@ enum Course {
     Answer(Answer),
     /// It is handed on.
     Forward,
+}
+
+/// What the checks of a head leave to be known.
+struct Judged {
+    /// The part of the path that the route left open.
+    rest: String,
+    /// Whether it is a webhook that only its body can prove to be genuine.
+    body_decides: bool,
 }
 
 impl Edge {
@@ -98,11 +106,12 @@ impl Edge {
         let address = exchange
             .address
             .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let now = Instant::now();
+        let arrived = Moment::now();
+        let now = arrived.now;
         // One set of rules for the whole request, whatever is reloaded meanwhile.
         let rules = self.rules.load_full();
-        let judged = self.judge(&rules, session, exchange, address, now);
-        let rest = judged
+        let judged = self.judge(&rules, session, exchange, address, arrived);
+        let Judged { rest, body_decides } = judged
             .map_err(|refusal| rules.strangers.refuse(refusal, address, now, &self.meters))?;
         let Some(route) = exchange.route.clone() else {
             return Err(Refusal::Internal);
@@ -117,11 +126,17 @@ impl Edge {
                 return Ok(Course::Forward);
             }
             Action::Accept(accepting) => {
-                let bot = accepting.bot(&rest).ok_or(Refusal::UnknownBot)?;
-                // Only now is it somebody's message, so only now is it decided whether its trace belongs to the sample.
-                exchange.span.sampled |= self.meters.keep().samples(exchange.span.trace_id);
-                let haste = Haste::begin(accepting.body_deadline, self.pace);
-                accept::webhook(session, exchange, accepting, bot, haste, &*self.shelf).await?
+                let desk = Desk {
+                    accepting,
+                    bot: accepting.bot(&rest).ok_or(Refusal::UnknownBot)?,
+                    strangers: &rules.strangers,
+                    meters: &self.meters,
+                    shelf: &*self.shelf,
+                    address,
+                    arrived,
+                    haste: Haste::begin(accepting.body_deadline, self.pace),
+                };
+                desk.take(session, exchange, body_decides).await?
             }
             Action::Health(page) => health::page(*page, &self.health),
             Action::Status(_) => health::status(&self.health),
@@ -152,19 +167,19 @@ impl Edge {
         Ok(())
     }
 
-    /// Asks all checks and notes what they found. Returns the part of the path that the route left open.
+    /// Asks all checks and notes what they found.
     fn judge(
         &self,
         rules: &Rules,
         session: &Session,
         exchange: &mut Exchange,
         address: IpAddr,
-        now: Instant,
-    ) -> std::result::Result<String, Refusal> {
+        arrived: Moment,
+    ) -> std::result::Result<Judged, Refusal> {
         let asked = Asked {
             head: session.req_header(),
             address,
-            now,
+            arrived,
             steps: None,
         };
         let found = checks::find(&asked, rules, self.fields_max)?;
@@ -177,7 +192,10 @@ impl Edge {
         let admitted = checks::admit(&asked, &found, &rules.strangers, &self.meters)?;
         exchange.limits.extend(admitted.limited);
         exchange.findings.join(admitted.findings);
-        Ok(found.rest.to_owned())
+        Ok(Judged {
+            rest: found.rest.to_owned(),
+            body_decides: admitted.body_decides,
+        })
     }
 
     /// Sends an answer of our own, and sees to what is left of the request.
@@ -206,7 +224,7 @@ impl Edge {
         refusal: Refusal,
     ) -> Result<()> {
         let answer = Answer::refusal(&refusal, exchange.span.trace_id);
-        if let Refusal::TooFast(limited) = &refusal {
+        if let Refusal::TooFast(limited, _) = &refusal {
             exchange.limits = vec![limited.clone()];
         }
         exchange.refusal = Some(refusal);

@@ -135,7 +135,7 @@ impl Meters {
     pub(crate) fn expose(&self, table: &RouteTable) {
         let accepting = table.iter().filter_map(|route| route.accepting());
         for bot in accepting.flat_map(Accepting::bots) {
-            for outcome in ["ok", "bad", "missing"] {
+            for outcome in ["ok", "bad", "missing", "stale"] {
                 self.signatures.of(&[&*bot.source, outcome]);
             }
         }
@@ -171,7 +171,7 @@ impl Meters {
         self.limits.of(&[&*limited.limiter, outcome]).increment();
     }
 
-    /// A secret was compared.
+    /// A secret or a signature was checked.
     pub(crate) fn signature(&self, source: &str, outcome: &'static str) {
         self.signatures.of(&[source, outcome]).increment();
     }
@@ -243,6 +243,8 @@ impl Meters {
             );
         });
         let decision = match (&exchange.source, &exchange.repeats) {
+            // Nothing was stored that could carry it either.
+            (Some(_), None) if exchange.is_question => "answered",
             (Some(_), None) => return,
             // A repeat stores nothing that could carry its span, which links to the first one's.
             (Some(_), Some(_)) => "duplicate",

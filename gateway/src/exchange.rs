@@ -50,6 +50,8 @@ pub(crate) struct Exchange {
     pub(crate) refusal: Option<Refusal>,
     /// The trace of the first one, when this delivery had been stored before.
     pub(crate) repeats: Option<SpanContext>,
+    /// Whether it is a webhook that is answered and not stored.
+    pub(crate) is_question: bool,
     pub(crate) status: Option<StatusCode>,
     /// Keeps the gauge of requests in flight raised.
     pub(crate) active: Option<Held>,
@@ -90,6 +92,7 @@ impl Exchange {
             held: None,
             refusal: None,
             repeats: None,
+            is_question: false,
             status: None,
             active: None,
             body_bytes: 0,

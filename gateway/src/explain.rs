@@ -6,22 +6,21 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use pingora::http::RequestHeader;
-use sallyport_security::InvalidQuota;
+use sallyport_sources::Arrival;
 use sallyport_telemetry::trace::{KeepPolicy, SpanRecord, SpanSink};
 
 use crate::accept;
-use crate::checks::{self, Asked, Rule, Step, Steps};
+use crate::checks::{self, Admitted, Asked, Moment, Rule, Step, Steps};
 use crate::events::Meters;
 use crate::head::{self, EndFinder, HeadLimits};
 use crate::inspection::HeldBody;
 use crate::problem;
-use crate::refusal::Refusal;
-use crate::routes::{Accepting, Action, Found};
-use crate::rules::Rules;
+use crate::refusal::{Limited, Refusal};
+use crate::routes::{Accepting, Action, Bot, Found};
+use crate::rules::{InvalidRules, Rules};
 use crate::settings::Settings;
 
 /// A request that somebody asks about, as HTTP/1.1 would carry it.
@@ -50,6 +49,11 @@ pub enum Outcome {
         source: String,
         /// Whether its body was looked at: else it depends on that, too.
         body_is_known: bool,
+    },
+    /// It asks whether somebody is here, and would be answered without being stored.
+    Replied {
+        /// Who asks, for example `discord:ops`.
+        source: String,
     },
     /// It would be handed on, and the answer back.
     Forwarded {
@@ -99,32 +103,39 @@ impl SpanSink for Nowhere {
 /// Asks everything that the edge would ask of `probe`.
 ///
 /// # Errors
-/// When a limit of the settings was never validated and makes no sense.
-pub fn explain(settings: &Settings, probe: &Probe) -> Result<Explanation, InvalidQuota> {
-    let now = Instant::now();
-    let rules = Rules::new(settings, None, now, None)?;
-    let meters = Meters::new(Arc::new(Nowhere), KeepPolicy::default(), now)?;
+/// When something in the settings was never validated and makes no sense.
+pub fn explain(settings: &Settings, probe: &Probe) -> Result<Explanation, InvalidRules> {
+    let arrived = Moment::now();
+    let rules = Rules::new(settings, None, arrived.now, None)?;
+    let meters = Meters::new(Arc::new(Nowhere), KeepPolicy::default(), arrived.now)?;
     let limits = &settings.connections;
     let head = HeadLimits {
         bytes_max: limits.head_bytes_max,
         fields_max: limits.head_fields_max,
     };
+    let steps = Steps::default();
     let mut explainer = Explainer {
         rules: &rules,
         meters: &meters,
         head,
-        now,
-        steps: Steps::default(),
+        arrived,
+        steps: &steps,
         client: probe.peer,
         route: None,
         limits: Vec::new(),
     };
     let outcome = explainer.follow(probe).unwrap_or_else(refused);
+    let Explainer {
+        client,
+        route,
+        limits,
+        ..
+    } = explainer;
     Ok(Explanation {
-        client: explainer.client,
-        route: explainer.route,
-        steps: explainer.steps.into_vec(),
-        limits: explainer.limits,
+        client,
+        route,
+        steps: steps.into_vec(),
+        limits,
         outcome,
     })
 }
@@ -141,8 +152,8 @@ struct Explainer<'e> {
     rules: &'e Rules,
     meters: &'e Meters,
     head: HeadLimits,
-    now: Instant,
-    steps: Steps,
+    arrived: Moment,
+    steps: &'e Steps,
     client: IpAddr,
     route: Option<String>,
     limits: Vec<String>,
@@ -156,8 +167,8 @@ impl Explainer<'_> {
         let asked = Asked {
             head: &head,
             address: self.client,
-            now: self.now,
-            steps: Some(&self.steps),
+            arrived: self.arrived,
+            steps: Some(self.steps),
         };
         let found = checks::find(&asked, self.rules, self.head.fields_max)?;
         self.route = Some(found.route.template.to_string());
@@ -167,17 +178,9 @@ impl Explainer<'_> {
             return Ok(Outcome::Moved { location });
         }
         let admitted = checks::admit(&asked, &found, &self.rules.strangers, self.meters)?;
-        let own = admitted.limited.map(|limited| {
-            let (name, quota) = (limited.limiter, limited.quota);
-            format!(
-                "{name}: {} in {} s",
-                quota.burst(),
-                quota.window().as_secs()
-            )
-        });
         let named = found.route.limits.iter().map(|limit| limit.to_string());
-        self.limits = own.into_iter().chain(named).collect();
-        self.conclude(&found, &head, probe)
+        self.limits = admitted.limited.iter().map(told).chain(named).collect();
+        self.conclude(&found, &admitted, &head, probe)
     }
 
     /// The head as it would stand on the wire, judged and read as the edge does.
@@ -204,21 +207,31 @@ impl Explainer<'_> {
 
     /// What the route does with a request that was let in.
     fn conclude(
-        &self,
+        &mut self,
         found: &Found<'_>,
+        admitted: &Admitted,
         head: &RequestHeader,
         probe: &Probe,
     ) -> Result<Outcome, Refusal> {
         match &found.route.action {
-            Action::Accept(accepting) => self.read_body(accepting, found.rest, probe),
+            Action::Accept(accepting) => {
+                let bot = accepting.bot(found.rest).ok_or(Refusal::UnknownBot)?;
+                let Some(body) = &probe.body else {
+                    return Ok(Outcome::Stored {
+                        source: bot.source.to_string(),
+                        body_is_known: false,
+                    });
+                };
+                self.check_size(body, accepting.body_bytes_max)?;
+                if admitted.body_decides {
+                    self.vouch(accepting, bot, head, body)?;
+                }
+                self.read_body(bot, head, body)
+            }
             Action::Forward(forwarding) => {
-                let too_large = probe
-                    .body
-                    .as_ref()
-                    .is_some_and(|body| body.len() > forwarding.body_bytes_max);
-                if too_large {
-                    let refusal = Refusal::BodyTooLarge(forwarding.body_bytes_max);
-                    return self.steps.note(Rule::Body, Err(refusal));
+                let body = probe.body.as_deref().unwrap_or_default();
+                if body.len() > forwarding.body_bytes_max {
+                    self.check_size(body, forwarding.body_bytes_max)?;
                 }
                 self.inspect_body(found, head, probe)?;
                 Ok(Outcome::Forwarded {
@@ -251,29 +264,51 @@ impl Explainer<'_> {
         self.steps.note(Rule::Inspection, looked).map(|_| ())
     }
 
-    fn read_body(
-        &self,
-        accepting: &Accepting,
-        name: &str,
-        probe: &Probe,
-    ) -> Result<Outcome, Refusal> {
-        let bot = accepting.bot(name).ok_or(Refusal::UnknownBot)?;
-        let stored = |body_is_known| Outcome::Stored {
-            source: bot.source.to_string(),
-            body_is_known,
-        };
-        let Some(body) = &probe.body else {
-            return Ok(stored(false));
-        };
-        let fits = match body.len() <= accepting.body_bytes_max {
+    fn check_size(&self, body: &[u8], bytes_max: usize) -> Result<(), Refusal> {
+        let fits = match body.len() <= bytes_max {
             true => Ok(()),
-            false => Err(Refusal::BodyTooLarge(accepting.body_bytes_max)),
+            false => Err(Refusal::BodyTooLarge(bytes_max)),
         };
-        self.steps.note(Rule::Body, fits)?;
-        let read = accept::read(accepting.source, bot, body);
-        self.steps.note(Rule::Delivery, read)?;
-        Ok(stored(true))
+        self.steps.note(Rule::Body, fits)
     }
+
+    /// A body that decides who sends is looked at before it is read.
+    fn vouch(
+        &mut self,
+        accepting: &Accepting,
+        bot: &Bot,
+        head: &RequestHeader,
+        body: &[u8],
+    ) -> Result<(), Refusal> {
+        let asked = Asked {
+            head,
+            address: self.client,
+            arrived: self.arrived,
+            steps: Some(self.steps),
+        };
+        let limited = checks::vouch(&asked, accepting, bot, body, self.meters)?;
+        self.limits.insert(0, told(&limited));
+        Ok(())
+    }
+
+    fn read_body(&self, bot: &Bot, head: &RequestHeader, body: &[u8]) -> Result<Outcome, Refusal> {
+        let source = bot.source.to_string();
+        let read = accept::read(bot, &head.headers, body);
+        Ok(match self.steps.note(Rule::Delivery, read)? {
+            Arrival::Delivery { .. } => Outcome::Stored {
+                source,
+                body_is_known: true,
+            },
+            Arrival::Question(_) => Outcome::Replied { source },
+        })
+    }
+}
+
+/// A limit as it is told.
+fn told(limited: &Limited) -> String {
+    let (name, quota) = (&limited.limiter, limited.quota);
+    let (requests, seconds) = (quota.burst(), quota.window().as_secs());
+    format!("{name}: {requests} in {seconds} s")
 }
 
 /// The fields as they would be sent.

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use pingora::apps::HttpServerOptions;
 use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
-use sallyport_security::{InvalidQuota, Redis};
+use sallyport_security::Redis;
 use sallyport_telemetry::Health;
 use sallyport_telemetry::trace::{KeepPolicy, SpanSink};
 use tokio::net::TcpListener;
@@ -28,7 +28,7 @@ use crate::edge::Edge;
 use crate::events::Meters;
 use crate::head::HeadLimits;
 use crate::listeners::{self, Certificates, Connections, Doorway, Entrance, Linger};
-use crate::rules::{Changes, CurrentRules, Rules};
+use crate::rules::{Changes, CurrentRules, InvalidRules, Rules};
 use crate::settings::{Door, Settings};
 
 /// How often a request is handed to an upstream that closed the connection instead of answering. Kept connections die together when a
@@ -57,9 +57,9 @@ pub enum StartError {
     /// The cryptography that is linked does not support what is configured.
     #[error("TLS cannot be set up")]
     Tls(#[source] rustls::Error),
-    /// A limit that was never validated.
-    #[error("a limit makes no sense")]
-    Limit(#[from] InvalidQuota),
+    /// Settings that were never validated.
+    #[error(transparent)]
+    Rules(#[from] InvalidRules),
 }
 
 /// The edge.
@@ -136,7 +136,8 @@ impl Gateway {
         };
         let origin = Instant::now();
         let rules = Rules::new(settings, parts.redis.as_ref(), origin, None)?;
-        let meters = Meters::new(Arc::clone(&parts.sinks), parts.keep.clone(), origin)?;
+        let meters = Meters::new(Arc::clone(&parts.sinks), parts.keep.clone(), origin)
+            .map_err(InvalidRules::from)?;
         meters.expose(&rules.table);
         let handle = GatewayHandle {
             http: http
@@ -243,8 +244,8 @@ impl GatewayHandle {
     /// Doors, connections and the drain's deadline stay as they are until the next start; the returned changes name them.
     ///
     /// # Errors
-    /// When a limit was never validated and makes no sense.
-    pub fn reload(&self, settings: &Settings) -> Result<Changes, InvalidQuota> {
+    /// When something was never validated and makes no sense.
+    pub fn reload(&self, settings: &Settings) -> Result<Changes, InvalidRules> {
         let mut current = self.settings.lock();
         let changes = Changes::between(&current, settings);
         if changes.applied.is_empty() {

@@ -54,9 +54,10 @@ pub use listeners::{
     CertificateChanges, CertificateFacts, CertificateFault, CertificateRefused, Certificates,
     PemPair, PemSet, TlsProfile,
 };
-pub use rules::Changes;
+pub use rules::{Changes, InvalidRules};
+pub use sallyport_sources::Source;
 pub use settings::{
     AcceptSettings, AcmeChallenge, AcmeSettings, AddressSettings, BotSettings, CertificateSettings,
     ConnectionSettings, Denied, DenyFileError, Dimension, Door, ForwardSettings, HealthPage,
-    HttpService, LimitSettings, RateSettings, RouteSettings, Settings, Source, StrangerSettings,
+    HttpService, LimitSettings, RateSettings, RouteSettings, Settings, StrangerSettings,
 };

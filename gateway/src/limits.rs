@@ -187,7 +187,10 @@ pub(crate) async fn check(asker: Asker<'_>, now: Instant) -> Result<Vec<Limited>
     });
     let (allowed, refused): (Vec<_>, Vec<_>) = told.partition(|limited| limited.decision.allowed);
     match refused.into_iter().next() {
-        Some(limited) => Err(Refusal::TooFast(limited)),
+        Some(limited) => Err(match asker.delivery {
+            Some((bot, _)) => Refusal::slow_down(limited, &*bot.provider),
+            None => Refusal::too_fast(limited),
+        }),
         None => Ok(allowed),
     }
 }

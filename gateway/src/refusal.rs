@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use sallyport_security::Decision;
+use sallyport_sources::Provider;
 
 use crate::inspection::Findings;
 use crate::problem::{Page, pages};
@@ -34,12 +35,12 @@ pub(crate) enum Refusal {
     PlainHttp,
     /// No route has this path.
     NoRoute,
-    /// The route knows no such bot.
+    /// The route knows no such bot or hook.
     UnknownBot,
     /// The route takes these methods only.
     Method(Arc<str>),
-    /// The route takes this type only.
-    ContentType(&'static str),
+    /// The route takes these types only.
+    ContentType(&'static [&'static str]),
     /// The body is, or says that it is, larger than this.
     BodyTooLarge(usize),
     /// The body was not complete in time.
@@ -56,8 +57,8 @@ pub(crate) enum Refusal {
     Token,
     /// The body cannot be a delivery; where and why.
     NotADelivery(&'static str, String),
-    /// A bucket is empty.
-    TooFast(Limited),
+    /// A bucket is empty; the status by which the sender understands that it should send again later.
+    TooFast(Limited, StatusCode),
     /// Nothing durable takes messages now.
     NotStored(Duration),
     /// The upstream takes no connection, or broke it.
@@ -80,6 +81,17 @@ pub(crate) struct Limited {
 }
 
 impl Refusal {
+    /// A bucket is empty, for anybody.
+    pub(crate) fn too_fast(limited: Limited) -> Self {
+        Self::TooFast(limited, StatusCode::TOO_MANY_REQUESTS)
+    }
+
+    /// A bucket is empty, for a provider that has its own idea of how it is told.
+    pub(crate) fn slow_down(limited: Limited, provider: &dyn Provider) -> Self {
+        let status = StatusCode::from_u16(provider.slow_down_status());
+        Self::TooFast(limited, status.unwrap_or(StatusCode::TOO_MANY_REQUESTS))
+    }
+
     /// The status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
@@ -99,7 +111,7 @@ impl Refusal {
             Self::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Signature(_) | Self::Token => StatusCode::UNAUTHORIZED,
-            Self::TooFast(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooFast(_, status) => *status,
             Self::NotStored(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream => StatusCode::BAD_GATEWAY,
             Self::UpstreamTooSlow => StatusCode::GATEWAY_TIMEOUT,
@@ -130,7 +142,7 @@ impl Refusal {
             Self::Signature(_) => "signature",
             Self::Token => "token",
             Self::NotADelivery(..) => "not_a_delivery",
-            Self::TooFast(_) => "rate_limited",
+            Self::TooFast(..) => "rate_limited",
             Self::NotStored(_) => "not_stored",
             Self::Upstream => "upstream",
             Self::UpstreamTooSlow => "upstream_too_slow",
@@ -155,7 +167,7 @@ impl Refusal {
             Self::BodyTooLarge(_) => &pages::BODY_TOO_LARGE,
             Self::Signature(_) | Self::Token => &pages::NOT_AUTHENTICATED,
             Self::NotADelivery(..) => &pages::INVALID_BODY,
-            Self::TooFast(_) => &pages::RATE_LIMITED,
+            Self::TooFast(..) => &pages::RATE_LIMITED,
             Self::NotStored(_) => &pages::NOT_STORED,
             Self::Upstream => &pages::UPSTREAM_UNREACHABLE,
             Self::UpstreamTooSlow => &pages::UPSTREAM_TOO_SLOW,
@@ -184,10 +196,10 @@ impl Refusal {
             }
             Self::NoRoute => "Nothing lives at this path. Check it for typing mistakes.".to_owned(),
             Self::UnknownBot => {
-                "No bot of this name is registered here. Check the webhook's URL.".to_owned()
+                "No bot or hook of this name is registered here. Check the webhook's URL.".to_owned()
             }
             Self::Method(allowed) => format!("This path takes {allowed}."),
-            Self::ContentType(accepted) => format!("Send the body as {accepted}."),
+            Self::ContentType(accepted) => format!("Send the body as {}.", accepted.join(" or ")),
             Self::BodyTooLarge(max) => format!("The body has more than {max} bytes."),
             Self::BodyTooSlow(deadline) => format!(
                 "The body was not complete within {} s.",
@@ -203,7 +215,7 @@ impl Refusal {
             Self::Signature(step) => format!("Not verified: {step}."),
             Self::Token => "Send the token as Authorization: Bearer.".to_owned(),
             Self::NotADelivery(_, complaint) => format!("The body was not stored: {complaint}."),
-            Self::TooFast(limited) => format!(
+            Self::TooFast(limited, _) => format!(
                 "The limit of {} requests in {} s is used up. Try again in {} s.",
                 limited.quota.burst(),
                 limited.quota.window().as_secs(),
@@ -228,7 +240,7 @@ impl Refusal {
     /// When it makes sense to try again, if waiting helps.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::TooFast(limited) => Some(limited.decision.retry_after),
+            Self::TooFast(limited, _) => Some(limited.decision.retry_after),
             Self::NotStored(after) => Some(*after),
             Self::Upstream | Self::UpstreamTooSlow => Some(Duration::from_secs(1)),
             Self::HeadTooSlow(_)
@@ -257,7 +269,7 @@ impl Refusal {
 
     /// Whether it is the house's fault and not the sender's.
     pub(crate) fn is_ours(&self) -> bool {
-        self.status().is_server_error() && !matches!(self, Self::Version)
+        self.status().is_server_error() && !matches!(self, Self::Version | Self::TooFast(..))
     }
 }
 

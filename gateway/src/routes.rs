@@ -3,22 +3,22 @@
 //! It exists so that nothing is compiled, hashed or allocated per request that could have been at the start. What is done on
 //! a route is for [`crate::accept`], [`crate::forward`] and [`crate::health`].
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::Method;
+use sallyport_security::Digest;
 use sallyport_security::inspection::{InspectionSettings, Inspector};
-use sallyport_security::{Digest, InvalidQuota, RateLimiter};
-use sallyport_sources::telegram;
 
 use crate::limits::{Limit, Limits};
 use crate::networks::OpenTo;
-use crate::settings::{
-    AcceptSettings, BotSettings, ForwardSettings, HealthPage, RateSettings, RouteSettings,
-    Settings, Source,
-};
+use crate::rules::InvalidRules;
+use crate::settings::{ForwardSettings, HealthPage, NAME_ENDS, RouteSettings, Settings};
+
+mod accepting;
+
+pub(crate) use accepting::{Accepting, Bot};
 
 /// All routes, in the order in which they are tried.
 pub(crate) struct RouteTable(Vec<Arc<Route>>);
@@ -63,25 +63,6 @@ pub(crate) enum Action {
     Problems,
 }
 
-/// How a route takes webhooks.
-pub(crate) struct Accepting {
-    pub(crate) source: Source,
-    pub(crate) body_bytes_max: usize,
-    pub(crate) body_deadline: Duration,
-    pub(crate) limit: Arc<RateLimiter<()>>,
-    bots: HashMap<String, Arc<Bot>>,
-}
-
-/// A bot that webhooks are taken for.
-pub(crate) struct Bot {
-    pub(crate) name: String,
-    pub(crate) tenant: String,
-    /// As it stands in metrics: `telegram:ops`.
-    pub(crate) source: Arc<str>,
-    pub(crate) keys: telegram::Keys,
-    pub(crate) limit: Arc<RateLimiter<()>>,
-}
-
 /// How a route hands requests on.
 pub(crate) struct Forwarding {
     pub(crate) upstream: SocketAddr,
@@ -95,7 +76,7 @@ pub(crate) struct Forwarding {
 /// A path that was found.
 pub(crate) struct Found<'p> {
     pub(crate) route: Arc<Route>,
-    /// The part of the path that the template names `{bot}`, or what lies below.
+    /// The part of the path that the template names `{bot}` or `{name}`, or what lies below.
     pub(crate) rest: &'p str,
 }
 
@@ -104,13 +85,13 @@ impl RouteTable {
     /// they stand in `before`.
     ///
     /// # Errors
-    /// When a limit was never validated and makes no sense.
+    /// When something was never validated and makes no sense.
     pub(crate) fn new(
         settings: &Settings,
         limits: &Limits,
         origin: Instant,
         before: Option<&Self>,
-    ) -> Result<Self, InvalidQuota> {
+    ) -> Result<Self, InvalidRules> {
         let route = |route: &RouteSettings| {
             let before = before.and_then(|table| table.named(&route.path));
             let made = Route::new(route, limits, origin, before)?;
@@ -124,7 +105,7 @@ impl RouteTable {
             .routes
             .iter()
             .map(route)
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Result<Vec<_>, InvalidRules>>()?;
         routes.push(Arc::new(Route::problems()));
         Ok(Self(routes))
     }
@@ -160,10 +141,11 @@ impl Route {
         limits: &Limits,
         origin: Instant,
         before: Option<&Self>,
-    ) -> Result<Self, InvalidQuota> {
+    ) -> Result<Self, InvalidRules> {
         let (action, methods) = if let Some(accept) = &settings.accept {
             (
                 Action::Accept(Accepting::new(
+                    &settings.path,
                     accept,
                     origin,
                     before.and_then(Self::accepting),
@@ -206,7 +188,9 @@ impl Route {
     }
 
     fn with(template: &str, methods: Vec<Method>, action: Action) -> Self {
-        let shape = if let Some(prefix) = template.strip_suffix("{bot}") {
+        let named = NAME_ENDS.iter().find(|end| template.ends_with(*end));
+        let prefix = named.and_then(|end| template.strip_suffix(end.trim_start_matches('/')));
+        let shape = if let Some(prefix) = prefix {
             Shape::Bot(prefix.to_owned())
         } else if let Some(prefix) = template.strip_suffix('*') {
             Shape::Below(prefix.to_owned())
@@ -261,70 +245,6 @@ fn methods_of(forward: &ForwardSettings) -> Vec<Method> {
         .iter()
         .filter_map(|name| Method::from_bytes(name.as_bytes()).ok())
         .collect()
-}
-
-impl Accepting {
-    fn new(
-        settings: &AcceptSettings,
-        origin: Instant,
-        before: Option<&Self>,
-    ) -> Result<Self, InvalidQuota> {
-        let bot = |bot: &BotSettings| {
-            let before = before.and_then(|route| route.bot(&bot.name));
-            let counted = before.map(|bot| &bot.limit);
-            let made = Bot::new(settings.source, bot, origin, counted)?;
-            Ok((bot.name.clone(), Arc::new(made)))
-        };
-        let bots = settings.bots.iter().map(bot);
-        let bots = bots.collect::<Result<_, InvalidQuota>>()?;
-        Ok(Self {
-            source: settings.source,
-            body_bytes_max: settings.body_bytes_max,
-            body_deadline: Duration::from_millis(settings.body_deadline_ms),
-            limit: one_for_all(settings.limit, origin, before.map(|route| &route.limit))?,
-            bots,
-        })
-    }
-
-    /// The bot of this name.
-    pub(crate) fn bot(&self, name: &str) -> Option<&Arc<Bot>> {
-        self.bots.get(name)
-    }
-
-    /// All bots, for what is prepared per bot at the start.
-    pub(crate) fn bots(&self) -> impl Iterator<Item = &Arc<Bot>> {
-        self.bots.values()
-    }
-}
-
-impl Bot {
-    fn new(
-        source: Source,
-        settings: &BotSettings,
-        origin: Instant,
-        counted: Option<&Arc<RateLimiter<()>>>,
-    ) -> Result<Self, InvalidQuota> {
-        Ok(Self {
-            name: settings.name.clone(),
-            tenant: settings.tenant.clone(),
-            source: Arc::from(format!("{}:{}", source.name(), settings.name)),
-            keys: telegram::Keys::new(&settings.secrets),
-            limit: one_for_all(settings.limit, origin, counted)?,
-        })
-    }
-}
-
-/// A limit that tells nobody apart; the one that was counted so far, if it is the same.
-fn one_for_all(
-    rate: RateSettings,
-    origin: Instant,
-    counted: Option<&Arc<RateLimiter<()>>>,
-) -> Result<Arc<RateLimiter<()>>, InvalidQuota> {
-    let quota = rate.quota()?;
-    match counted.filter(|limiter| limiter.quota() == quota) {
-        Some(limiter) => Ok(Arc::clone(limiter)),
-        None => Ok(Arc::new(RateLimiter::new(quota, 1, origin))),
-    }
 }
 
 impl Forwarding {

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use sallyport_security::{InvalidQuota, Redis};
+use sallyport_sources::InvalidHook;
 
 use crate::checks::{Peers, Plain, Strangers};
 use crate::limits::Limits;
@@ -31,17 +32,44 @@ pub(crate) struct Rules {
 /// The rules of now, for everybody who goes by them.
 pub(crate) type CurrentRules = Arc<ArcSwap<Rules>>;
 
+/// Why settings make no rules. Settings that were validated do.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidRules {
+    /// A limit makes no sense.
+    #[error(transparent)]
+    Limit(#[from] InvalidQuota),
+    /// Nobody is named who sends to a hook.
+    #[error("nobody is named who sends to {name} of {path}")]
+    NoSource {
+        /// The path of its route.
+        path: String,
+        /// What it is called.
+        name: String,
+    },
+    /// What is sent to a hook could not be verified.
+    #[error("nothing that is sent to {name} of {path} could be verified")]
+    Hook {
+        /// The path of its route.
+        path: String,
+        /// What it is called.
+        name: String,
+        /// Why not.
+        #[source]
+        source: InvalidHook,
+    },
+}
+
 impl Rules {
     /// The rules of these settings, which go on counting where `before` stands.
     ///
     /// # Errors
-    /// When a limit was never validated and makes no sense.
+    /// When something was never validated and makes no sense.
     pub(crate) fn new(
         settings: &Settings,
         redis: Option<&Redis>,
         origin: Instant,
         before: Option<&Self>,
-    ) -> Result<Self, InvalidQuota> {
+    ) -> Result<Self, InvalidRules> {
         let none = Limits::default();
         let counted = before.map_or(&none, |rules| &rules.limits);
         let limits = Limits::new(&settings.limits, redis, origin, counted)?;

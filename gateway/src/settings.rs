@@ -15,17 +15,20 @@ use validator::{Validate, ValidationError};
 
 use crate::listeners::TlsProfile;
 
+mod accept;
 mod acme;
 mod addresses;
 mod certificates;
 mod limits;
 mod routes;
 
+pub use accept::{AcceptSettings, BotSettings};
 pub use acme::{AcmeChallenge, AcmeSettings};
 pub use addresses::{AddressSettings, Denied, DenyFileError};
 pub use certificates::CertificateSettings;
 pub use limits::{Dimension, LimitSettings, RateSettings};
-pub use routes::{AcceptSettings, BotSettings, ForwardSettings, HealthPage, RouteSettings, Source};
+pub(crate) use routes::NAME_ENDS;
+pub use routes::{ForwardSettings, HealthPage, RouteSettings};
 
 /// Routes are tried one after the other.
 const ROUTES_MAX: usize = 256;

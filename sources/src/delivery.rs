@@ -77,7 +77,7 @@ impl Reply {
     pub(crate) fn json(body: impl Into<Vec<u8>>) -> Self {
         Self {
             status: 200,
-            media_type: Some("application/json"),
+            media_type: Some("application/json; charset=utf-8"),
             body: body.into(),
         }
     }

@@ -24,7 +24,7 @@ mod options;
 pub use options::{AlertmanagerOptions, Freshness, StripeOptions};
 
 /// Who sends to a hook.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// Telegram's Bot API.
     Telegram,

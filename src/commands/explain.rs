@@ -40,6 +40,7 @@ fn of_request(
     Ok(match explanation.outcome {
         Outcome::Refused { .. } => ExitCode::FAILURE,
         Outcome::Stored { .. }
+        | Outcome::Replied { .. }
         | Outcome::Forwarded { .. }
         | Outcome::Moved { .. }
         | Outcome::Answered => ExitCode::SUCCESS,
@@ -129,6 +130,9 @@ fn lines(probe: &Probe, explanation: &Explanation) -> Vec<String> {
         } => format!("200: stored as a delivery of {source}"),
         Outcome::Stored { source, .. } => {
             format!("200, if its body is a delivery of {source}; give it with --data to be sure")
+        }
+        Outcome::Replied { source } => {
+            format!("200: a question of {source}, answered at once and not stored")
         }
         Outcome::Forwarded { upstream } => format!("handed on to {upstream}"),
         Outcome::Moved { location } => format!("308: sent to {location}"),

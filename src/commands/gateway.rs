@@ -103,6 +103,6 @@ fn in_words(error: sallyport_gateway::StartError) -> anyhow::Error {
         sallyport_gateway::StartError::Listen { .. }
         | sallyport_gateway::StartError::NoCertificate
         | sallyport_gateway::StartError::Tls(_)
-        | sallyport_gateway::StartError::Limit(_) => error.into(),
+        | sallyport_gateway::StartError::Rules(_) => error.into(),
     }
 }

@@ -1,25 +1,48 @@
 //! Is it really the source that sends?
 //!
-//! Telegram's secret stands in a header, so this is asked before the body has been read. The comparison itself, in constant
-//! time, is for [`sallyport_sources`].
+//! The head is judged before the body has been read. Some providers send a secret in it, which settles the matter; for the others
+//! it says at least that the request is written as they write it and not too old, and the signature over the body settles
+//! it later. The comparison itself, in constant time, is for [`sallyport_sources`].
 
-use sallyport_sources::telegram::{self, Keys};
+use sallyport_sources::Head;
 
-use super::Asked;
+use super::{Asked, Rule};
 use crate::events::Meters;
 use crate::refusal::Refusal;
+use crate::routes::Bot;
 
-pub(super) fn check(
+/// Judges the head, and notes what it has shown.
+pub(super) fn check_head(asked: &Asked<'_>, bot: &Bot, meters: &Meters) -> Result<Head, Refusal> {
+    let verdict = bot.provider.check_head(asked.headers(), asked.arrived.date);
+    let rule = match &verdict {
+        // Not counted yet: the check of this signature ends with the body.
+        Ok(Head::BodyDecides) => Rule::SignedHead,
+        Ok(Head::Proven) => {
+            meters.signature(&bot.source, "ok");
+            Rule::Signature
+        }
+        Err(refusal) => {
+            meters.signature(&bot.source, refusal.outcome());
+            Rule::Signature
+        }
+    };
+    asked.step(rule, verdict.map_err(Refusal::Signature))
+}
+
+/// Judges the whole.
+pub(super) fn check_body(
     asked: &Asked<'_>,
-    keys: &Keys,
-    source: &str,
+    bot: &Bot,
+    body: &[u8],
     meters: &Meters,
 ) -> Result<(), Refusal> {
-    let verdict = telegram::verify(asked.headers(), keys);
+    let verdict = bot
+        .provider
+        .verify(asked.headers(), body, asked.arrived.date);
     let outcome = match &verdict {
         Ok(()) => "ok",
         Err(refusal) => refusal.outcome(),
     };
-    meters.signature(source, outcome);
+    meters.signature(&bot.source, outcome);
     verdict.map_err(Refusal::Signature)
 }

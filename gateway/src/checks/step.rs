@@ -26,7 +26,7 @@ pub enum Rule {
     From,
     /// The method.
     Method,
-    /// The bot that the path names.
+    /// The bot or hook that the path names.
     Bot,
     /// The limit of strangers by address.
     AddressLimit,
@@ -36,11 +36,15 @@ pub enum Rule {
     Length,
     /// What the head looks like.
     Inspection,
+    /// Whether the head is one that its sender would have signed.
+    SignedHead,
+    /// The refused requests of the address.
+    FailureLimit,
     /// Who sends it.
     Signature,
     /// The token of a page.
     Token,
-    /// The limits of a bot and of its route.
+    /// The limits of a bot or hook and of its route.
     BotLimit,
     /// The body itself.
     Body,
@@ -66,6 +70,8 @@ impl Rule {
             Self::ContentType => "content type",
             Self::Length => "length",
             Self::Inspection => "inspection",
+            Self::SignedHead => "signed head",
+            Self::FailureLimit => "limit failures",
             Self::Signature => "signature",
             Self::Token => "token",
             Self::BotLimit => "limit bot",
@@ -86,16 +92,20 @@ impl Rule {
             Self::Plain => "it comes over TLS, or the door answers without",
             Self::From => "the route is open to the address",
             Self::Method => "the route takes the method",
-            Self::Bot => "a bot of this name is registered on the route",
+            Self::Bot => "a bot or hook of this name is registered on the route",
             Self::AddressLimit => "the address has requests left",
-            Self::ContentType => "the body is said to be JSON, and not compressed",
+            Self::ContentType => {
+                "the body is said to be of a type that the source sends, and not compressed"
+            }
             Self::Length => "the body is not said to be too long",
             Self::Inspection => "nothing in it looks like an attack",
+            Self::SignedHead => "the head is signed as the source signs, and not too long ago",
+            Self::FailureLimit => "the address has not been refused too often",
             Self::Signature => "the sender has proved who it is",
             Self::Token => "the caller shows a token of this page",
-            Self::BotLimit => "the bot and the route have requests left",
+            Self::BotLimit => "the bot or hook and the route have requests left",
             Self::Body => "the body is not too long",
-            Self::Delivery => "the body is a delivery that everybody reads alike",
+            Self::Delivery => "the body is a delivery, or a question, that everybody reads alike",
         }
     }
 }

@@ -1,7 +1,8 @@
 //! How much may one address ask for without having proved anything?
 //!
 //! Two buckets per address: one for requests to routes that verify nothing here, one for requests that were refused. A
-//! verified request touches neither, so a flood from next door mutes nobody.
+//! verified request touches neither, so a flood from next door mutes nobody whose head proves who it is. Where only a body can prove
+//! that, it is not read any more for an address that was refused too often.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -56,14 +57,35 @@ impl Strangers {
         let limited = Limited {
             limiter: Cow::Borrowed("address"),
             quota: self.unverified.quota(),
-            decision: self.unverified.check(&limit_key(asked.address), asked.now),
+            decision: self
+                .unverified
+                .check(&limit_key(asked.address), asked.arrived.now),
         };
         meters.limit(&limited);
         if limited.decision.allowed {
             Ok(limited)
         } else {
-            Err(Refusal::TooFast(limited))
+            Err(Refusal::too_fast(limited))
         }
+    }
+
+    /// Looks, without counting anything, whether the address was refused too often to have a body read that may prove nothing.
+    ///
+    /// # Errors
+    /// When it has used up its bucket.
+    pub(crate) fn look(&self, asked: &Asked<'_>, meters: &Meters) -> Result<(), Refusal> {
+        let limited = Limited {
+            limiter: Cow::Borrowed("failures"),
+            quota: self.failures.quota(),
+            decision: self
+                .failures
+                .peek(&limit_key(asked.address), asked.arrived.now),
+        };
+        if limited.decision.allowed {
+            return Ok(());
+        }
+        meters.limit(&limited);
+        Err(Refusal::too_fast(limited))
     }
 
     /// Counts a refused request, and says what its sender reads: the reason, or that there were too many.
@@ -74,7 +96,7 @@ impl Strangers {
         now: Instant,
         meters: &Meters,
     ) -> Refusal {
-        if matches!(refusal, Refusal::TooFast(_)) || refusal.is_ours() {
+        if matches!(refusal, Refusal::TooFast(..)) || refusal.is_ours() {
             return refusal;
         }
         let limited = Limited {
@@ -86,7 +108,7 @@ impl Strangers {
         if limited.decision.allowed {
             refusal
         } else {
-            Refusal::TooFast(limited)
+            Refusal::too_fast(limited)
         }
     }
 }

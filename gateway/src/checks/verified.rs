@@ -1,6 +1,7 @@
 //! Is a source that has proved itself within what it may send?
 //!
-//! Two buckets: one of the route, which shields the house, and one of the bot, which shields its neighbours.
+//! Two buckets: one of the route, which shields the house, and one of the bot or hook, which shields its neighbours. A provider that
+//! would drop a delivery after a 429 reads what makes it send again.
 
 use std::borrow::Cow;
 
@@ -19,20 +20,20 @@ pub(super) fn check(
     let own = Limited {
         limiter: Cow::Borrowed("bot"),
         quota: bot.limit.quota(),
-        decision: bot.limit.check(&(), asked.now),
+        decision: bot.limit.check(&(), asked.arrived.now),
     };
     meters.limit(&own);
     if !own.decision.allowed {
-        return Err(Refusal::TooFast(own));
+        return Err(Refusal::slow_down(own, &*bot.provider));
     }
     let shared = Limited {
         limiter: Cow::Borrowed("route"),
         quota: accepting.limit.quota(),
-        decision: accepting.limit.check(&(), asked.now),
+        decision: accepting.limit.check(&(), asked.arrived.now),
     };
     meters.limit(&shared);
     if !shared.decision.allowed {
-        return Err(Refusal::TooFast(shared));
+        return Err(Refusal::slow_down(shared, &*bot.provider));
     }
     let tighter = if shared.decision.remaining < own.decision.remaining {
         shared

@@ -1,9 +1,8 @@
 //! One route: a path, and the one thing that is done with what arrives there.
 //!
-//! It exists apart from the doors and limits because this is the part that grows with every source and page. What
-//! a route means while running is for [`crate::routes`].
+//! It exists apart from the doors and limits because this is the part that grows with every page. How webhooks are taken is said in
+//! [`super::accept`]; what a route means while running is for [`crate::routes`].
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use sallyport_security::Secret;
@@ -11,20 +10,20 @@ use sallyport_security::inspection::{InspectionSettings, Mode};
 use serde::Deserialize;
 use validator::{Validate, ValidationError};
 
-use super::limits::RateSettings;
+use super::accept::{
+    AcceptSettings, SECRETS_MAX, default_body_bytes_max, default_body_deadline_ms,
+};
 use super::refuse;
 
-/// Secrets that count at the same time: the current one, the next one, and room for a mistake.
-const SECRETS_MAX: usize = 4;
-/// Bots of one source behind one edge.
-const BOTS_MAX: usize = 1_000;
+/// How the path of an accept route ends: with the name of a bot or of a hook.
+pub(crate) const NAME_ENDS: [&str; 2] = ["/{bot}", "/{name}"];
 
 /// A path and what is done there. Exactly one of `accept`, `forward` and `health` must be set.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = "does_one_thing"))]
 pub struct RouteSettings {
-    /// `/exact`, `/telegram/{bot}` with one named last segment, or `/everything/below/*`.
+    /// `/exact`, `/telegram/{bot}` or `/hooks/{name}` with one named last segment, or `/everything/below/*`.
     #[validate(custom(function = "is_a_path"))]
     pub path: String,
     /// Take webhooks: verify, store, answer.
@@ -72,89 +71,6 @@ impl RouteSettings {
         never_block(&mut inspection.json.mode);
         (inspection.modes.body != Mode::Off).then_some(inspection)
     }
-}
-
-/// Who sends the webhooks of a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// Telegram's Bot API.
-    Telegram,
-}
-
-impl Source {
-    /// As it stands in metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Telegram => "telegram",
-        }
-    }
-}
-
-/// How webhooks are taken.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-#[validate(schema(function = "has_distinct_bots"))]
-pub struct AcceptSettings {
-    /// Who sends them.
-    pub source: Source,
-    /// The bots behind this route; the path's `{bot}` names one.
-    #[validate(nested)]
-    pub bots: Vec<BotSettings>,
-    /// Bytes of a body. Telegram's updates stay far below.
-    #[serde(default = "default_body_bytes_max")]
-    #[validate(range(min = 1, max = 26_214_400, message = "must be 1–26214400"))]
-    pub body_bytes_max: usize,
-    /// From the end of the head to the end of the body.
-    #[serde(default = "default_body_deadline_ms")]
-    #[validate(range(min = 50, max = 60_000, message = "must be 50–60000 ms"))]
-    pub body_deadline_ms: u64,
-    /// Verified webhooks of the whole route.
-    #[serde(default = "default_route_limit")]
-    #[validate(nested)]
-    pub limit: RateSettings,
-}
-
-/// Room for any update, and for the fields that next year brings.
-fn default_body_bytes_max() -> usize {
-    1024 * 1024
-}
-
-fn default_body_deadline_ms() -> u64 {
-    10_000
-}
-
-/// A shield against a sender gone wild, far above what one machine stores.
-fn default_route_limit() -> RateSettings {
-    RateSettings::bucket(50_000, 1)
-}
-
-/// One bot that a source sends to.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-#[validate(schema(function = "has_webhook_secrets"))]
-pub struct BotSettings {
-    /// Its name in paths, keys and metrics.
-    #[validate(custom(function = "is_a_name"))]
-    pub name: String,
-    /// Whose it is.
-    #[serde(default = "default_tenant")]
-    #[validate(custom(function = "is_a_name"))]
-    pub tenant: String,
-    /// The webhook secrets that count now: one, or two while it is rotated.
-    pub secrets: Vec<Secret>,
-    /// Verified webhooks of this bot.
-    #[serde(default = "default_bot_limit")]
-    #[validate(nested)]
-    pub limit: RateSettings,
-}
-
-fn default_tenant() -> String {
-    "house".to_owned()
-}
-
-fn default_bot_limit() -> RateSettings {
-    RateSettings::bucket(20_000, 1)
 }
 
 /// How requests are handed on.
@@ -227,10 +143,11 @@ fn does_one_thing(route: &RouteSettings) -> Result<(), ValidationError> {
             "exactly one of accept, forward and health must be set",
         ));
     }
-    if route.accept.is_some() && !route.path.ends_with("/{bot}") {
+    let is_named = NAME_ENDS.iter().any(|end| route.path.ends_with(end));
+    if route.accept.is_some() && !is_named {
         return Err(refuse(
             "no_bot",
-            "the path of an accept route must end in /{bot}",
+            "the path of an accept route must end in /{bot} or /{name}",
         ));
     }
     if route.tokens.len() > SECRETS_MAX {
@@ -260,10 +177,8 @@ fn does_one_thing(route: &RouteSettings) -> Result<(), ValidationError> {
 }
 
 fn is_a_path(path: &str) -> Result<(), ValidationError> {
-    let rest = path
-        .strip_suffix("/{bot}")
-        .or_else(|| path.strip_suffix("/*"))
-        .unwrap_or(path);
+    let mut ends = NAME_ENDS.iter().chain(&["/*"]);
+    let rest = ends.find_map(|end| path.strip_suffix(end)).unwrap_or(path);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let whole = rest
         .split('/')
@@ -274,7 +189,7 @@ fn is_a_path(path: &str) -> Result<(), ValidationError> {
     }
     Err(refuse(
         "path",
-        "must be like /a/b, /a/{bot} or /a/*, of letters, digits, '-', '_' and '.'",
+        "must be like /a/b, /a/{bot}, /a/{name} or /a/*, of letters, digits, '-', '_' and '.'",
     ))
 }
 
@@ -285,37 +200,6 @@ pub(super) fn is_a_name(name: &str) -> Result<(), ValidationError> {
         return Ok(());
     }
     Err(refuse("name", "must be 1–32 of a–z, 0–9, '-' and '_'"))
-}
-
-/// Telegram's own rule for `secret_token`, with a floor under its length.
-///
-/// Here and below a whole struct is checked where one field is meant, because a check of a field would copy the field's value
-/// into its error, and secrets do not go there.
-fn has_webhook_secrets(bot: &BotSettings) -> Result<(), ValidationError> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    let good = |secret: &Secret| {
-        let text = secret.expose();
-        (16..=256).contains(&text.len()) && text.bytes().all(plain)
-    };
-    if (1..=SECRETS_MAX).contains(&bot.secrets.len()) && bot.secrets.iter().all(good) {
-        return Ok(());
-    }
-    Err(refuse(
-        "secret",
-        "secrets must be one to four, each 16–256 of A–Z, a–z, 0–9, '-' and '_'",
-    ))
-}
-
-fn has_distinct_bots(accept: &AcceptSettings) -> Result<(), ValidationError> {
-    let bots = &accept.bots;
-    let names: HashSet<_> = bots.iter().map(|bot| bot.name.as_str()).collect();
-    if bots.is_empty() || bots.len() > BOTS_MAX || names.len() < bots.len() {
-        return Err(refuse(
-            "bots",
-            "bots must be 1–1000, each with a name of its own",
-        ));
-    }
-    Ok(())
 }
 
 fn are_methods(methods: &[String]) -> Result<(), ValidationError> {

@@ -52,6 +52,59 @@ fn a_missing_or_short_secret_stops_the_start() {
     }
 }
 
+fn hooks(hooks: serde_json::Value) -> Result<(), String> {
+    route(json!({"path": "/hooks/{name}", "accept": {"hooks": hooks}}))
+}
+
+#[test]
+fn a_hook_names_its_source_or_its_route_does() {
+    let own = json!({"name": "ci", "source": "github", "secrets": ["0123456789abcdef"]});
+
+    assert_eq!(hooks(json!([own])), Ok(()));
+    assert!(hooks(json!([bot()])).unwrap_err().contains("a source"));
+    let both = json!({"source": "telegram", "bots": [bot(), own]});
+    assert_eq!(route(json!({"path": "/in/{bot}", "accept": both})), Ok(()));
+    assert!(hooks(json!([])).is_err());
+    let unknown = json!([{"name": "ci", "source": "gitlab", "secrets": ["0123456789abcdef"]}]);
+    assert!(hooks(unknown).is_err());
+}
+
+#[test]
+fn a_secret_that_is_no_key_of_its_source_is_refused_in_words_that_do_not_hold_it() {
+    for (source, secret, says) in [
+        ("telegram", "with space in it ....", "A–Z, a–z, 0–9"),
+        ("github", "short-one", "16–256 bytes"),
+        ("discord", "0123456789abcdefg", "64 hexadecimal digits"),
+        ("standard_webhooks", "0123456789abcdefg", "whsec_"),
+    ] {
+        let bad = json!([{"name": "ci", "source": source, "secrets": [secret]}]);
+
+        let complaint = hooks(bad).unwrap_err();
+
+        assert!(complaint.contains(says), "{source}: {complaint}");
+        assert!(
+            complaint.contains("ci") && complaint.contains(source),
+            "{complaint}"
+        );
+        assert!(!complaint.contains(secret), "{complaint}");
+    }
+    let many = vec!["0123456789abcdef"; 5];
+    let too_many = json!([{"name": "ci", "source": "github", "secrets": many}]);
+    assert!(hooks(too_many).is_err());
+}
+
+#[test]
+fn what_a_hook_says_of_its_source_must_make_sense() {
+    let hook = |source| json!([{"name": "ci", "source": source, "secrets": ["0123456789abcdef"]}]);
+
+    assert_eq!(
+        hooks(hook(json!({"stripe": {"window_seconds": 60}}))),
+        Ok(())
+    );
+    assert!(hooks(hook(json!({"stripe": {"window_seconds": 0}}))).is_err());
+    assert!(hooks(hook(json!({"hmac": {"header": "x-signature"}}))).is_err());
+}
+
 #[test]
 fn the_status_page_needs_a_token_and_no_other_page_takes_one() {
     assert!(route(json!({"path": "/health/status", "health": "status"})).is_err());

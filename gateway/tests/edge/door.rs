@@ -53,7 +53,8 @@ impl Shelf for Memory {
         }
         let mut stored = self.stored.lock();
         let same = |known: &&NewMessage| {
-            known.source == message.source && known.delivery_id == message.delivery_id
+            let is_named = message.delivery_id.is_some();
+            is_named && known.source == message.source && known.delivery_id == message.delivery_id
         };
         let duplicate = stored.iter().find(same).map(|known| known.trace);
         let receipt = Receipt {

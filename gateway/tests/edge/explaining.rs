@@ -1,5 +1,7 @@
 //! That what `sallyport explain` says of a request is what the edge does with it.
 
+use std::time::{Duration, SystemTime};
+
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -7,6 +9,7 @@ use sallyport_gateway::{Outcome, Probe, explain};
 use serde_json::json;
 
 use crate::door::{Door, SECRET, TOKEN, checked, said, settings};
+use crate::senders::{route, sender};
 
 /// How many requests are asked about and sent.
 const REQUESTS: usize = 600;
@@ -78,7 +81,48 @@ fn headers() -> impl Strategy<Value = Vec<(&'static str, String)>> {
     ]
 }
 
-/// One in three is what Telegram sends, but perhaps for its body; the others are anything.
+/// What GitHub and Slack sign with, in small letters.
+const SIGNED: [&str; 5] = [
+    "x-hub-signature-256",
+    "x-github-event",
+    "x-github-delivery",
+    "x-slack-signature",
+    "x-slack-request-timestamp",
+];
+
+/// What only its body proves: genuine, changed on the way, or signed long ago; a delivery, a question, or neither.
+fn signed() -> impl Strategy<Value = Typed> {
+    let target = one_of(&["/hooks/github", "/hooks/slack", "/hooks/slack"]);
+    let body = one_of(&[
+        r#"{"repository":{"id":7}}"#,
+        r#"{"type":"event_callback","event_id":"E1"}"#,
+        r#"{"type":"url_verification","challenge":"c"}"#,
+        "[]",
+        "",
+    ]);
+    let age = prop::sample::select(vec![0, 0, 0, 600]);
+    let added = one_of(&["", "", "", " "]);
+    (target, body, age, added).prop_map(|(target, body, age, added)| {
+        let then = SystemTime::now() - Duration::from_secs(age);
+        let name = target.trim_start_matches("/hooks/");
+        let fields = sender(name).fields("d-1", body, then).into_iter();
+        let mut headers: Vec<_> = fields
+            .map(|(name, value)| {
+                let mut known = SIGNED.into_iter();
+                (known.find(|known| *known == name).unwrap(), value)
+            })
+            .collect();
+        headers.push(("Content-Type", "application/json".to_owned()));
+        Typed {
+            method: "POST",
+            target: target.to_owned(),
+            headers,
+            body: Some(format!("{body}{added}")),
+        }
+    })
+}
+
+/// One in four is what Telegram sends, but perhaps for its body, and one comes to a hook; the others are anything.
 fn typed() -> impl Strategy<Value = Typed> {
     let genuine = Typed {
         method: "POST",
@@ -91,6 +135,7 @@ fn typed() -> impl Strategy<Value = Typed> {
     };
     prop_oneof![
         1 => body().prop_map(move |body| Typed { body: Some(body), ..genuine.clone() }),
+        1 => signed(),
         2 => anything(),
     ]
 }
@@ -162,6 +207,7 @@ async fn the_edge_does_what_was_said_of_six_hundred_requests() {
     let mut settings = settings();
     let many = json!({"requests": 1_000_000, "window_seconds": 1});
     settings["strangers"] = json!({"failures": many, "unverified": many});
+    settings["routes"].as_array_mut().unwrap().push(route());
     let known = checked(settings.clone());
     let door = Door::with(settings).await;
     let seed = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
@@ -172,7 +218,7 @@ async fn the_edge_does_what_was_said_of_six_hundred_requests() {
         let typed = typed().new_tree(&mut runner).unwrap().current();
         let explanation = explain(&known, &typed.probe()).unwrap();
         let expected = match &explanation.outcome {
-            Outcome::Stored { .. } | Outcome::Answered => 200,
+            Outcome::Stored { .. } | Outcome::Replied { .. } | Outcome::Answered => 200,
             Outcome::Moved { .. } => 308,
             // Nobody serves it in this test.
             Outcome::Forwarded { .. } => 502,
@@ -194,4 +240,5 @@ async fn the_edge_does_what_was_said_of_six_hundred_requests() {
     // The requests must have met many different fates, or this says little.
     assert!(seen.len() >= 12, "{seen:?}");
     assert!(seen["Delivery 200"] >= 50, "{seen:?}");
+    assert!(seen["Signature 401"] >= 20, "{seen:?}");
 }

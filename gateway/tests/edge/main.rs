@@ -9,6 +9,7 @@
 )]
 
 mod door;
+mod senders;
 mod upstream;
 
 mod accepting;
@@ -20,7 +21,9 @@ mod draining;
 mod explaining;
 mod flood;
 mod forwarding;
+mod github;
 mod health;
+mod hooks;
 mod inspecting;
 mod limits;
 mod plain;
@@ -28,6 +31,7 @@ mod profiles;
 mod protocols;
 mod proxy_protocol;
 mod reload;
+mod rotating;
 mod slow_bodies;
 mod smuggling;
 mod tracing;

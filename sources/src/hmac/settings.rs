@@ -14,7 +14,7 @@ use super::{Scheme, Template};
 use crate::window::Window;
 
 /// How a sender signs.
-#[derive(Clone, Debug, Deserialize, Validate)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = "makes_sense"))]
 pub struct Settings {

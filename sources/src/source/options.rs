@@ -10,7 +10,7 @@ use crate::window::FIVE_MINUTES;
 use crate::{hmac, stripe};
 
 /// How old a signature may be, where the provider leaves that open.
-#[derive(Clone, Debug, Deserialize, Validate)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct Freshness {
     /// Seconds before and after now.
@@ -34,7 +34,7 @@ impl Freshness {
 }
 
 /// What those who sign as Stripe does do differently.
-#[derive(Clone, Debug, Deserialize, Validate)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct StripeOptions {
     /// The header that holds time and signatures.
@@ -56,7 +56,7 @@ impl Default for StripeOptions {
 }
 
 /// How Alertmanager proves itself.
-#[derive(Clone, Debug, Default, Deserialize, Validate)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct AlertmanagerOptions {
     /// With this name, and the secret as password (`basic_auth`). Without it the secret is a bearer token (`authorization`).
