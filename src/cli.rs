@@ -55,6 +55,8 @@ pub(crate) enum Command {
     CheckConfig(CheckArguments),
     /// What the edge would do with a request and why, question by question; or, with a support code, what it did with a past one
     Explain(ExplainArguments),
+    /// Try a hook out: prints a signed request for it
+    Hook(HookArguments),
     /// How the house is doing, as `/status` says it in a chat; works while Postgres is away
     Status,
     /// Look at the queue and steer it: list, show, retry, cancel, pause, resume, dead, replay, schedules
@@ -125,6 +127,38 @@ pub(crate) struct ExplainArguments {
     /// The address at the other end of the connection
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) from: IpAddr,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct HookArguments {
+    /// What to do with it
+    #[command(subcommand)]
+    pub(crate) what: HookCommand,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum HookCommand {
+    /// Print a curl command that sends what its provider would send, signed now with its first secret; nothing is sent
+    Test(HookTestArguments),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct HookTestArguments {
+    /// The hook's name, or its whole path where several routes have one of this name
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// The body, or @ and the file that it stands in; else a small one that the provider could have sent
+    #[arg(short = 'd', long, value_name = "DATA")]
+    pub(crate) data: Option<String>,
+
+    /// The delivery's id, where the provider has ids; the same again is stored once
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<String>,
+
+    /// Where the edge is, as https://hooks.example.org; else the door on this machine
+    #[arg(long, value_name = "URL")]
+    pub(crate) edge: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]

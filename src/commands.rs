@@ -5,6 +5,7 @@ pub(crate) mod check_config;
 pub(crate) mod drill;
 pub(crate) mod explain;
 pub(crate) mod gateway;
+pub(crate) mod hook;
 pub(crate) mod migrate;
 pub(crate) mod playground;
 pub(crate) mod queue;

@@ -92,6 +92,7 @@ async fn dispatch(cli: Cli, sockets: &Sockets) -> ExitCode {
         Command::Migrate => commands::migrate::run(places).await,
         Command::CheckConfig(arguments) => commands::check_config::run(places, &arguments).await,
         Command::Explain(arguments) => Box::pin(commands::explain::run(places, &arguments)).await,
+        Command::Hook(arguments) => commands::hook::run(places, &arguments),
         Command::Status => commands::status::run(places).await,
         Command::Queue(arguments) => Box::pin(commands::queue::run(places, &arguments)).await,
         Command::Replay(arguments) => commands::replay::run(places, &arguments).await,

@@ -50,7 +50,7 @@ pub struct AcceptSettings {
 
 impl AcceptSettings {
     /// Who sends to `bot`: the one that it names, or else the route. Nobody only before anything was validated.
-    pub(crate) fn source_of<'s>(&'s self, bot: &'s BotSettings) -> Option<&'s Source> {
+    pub fn source_of<'s>(&'s self, bot: &'s BotSettings) -> Option<&'s Source> {
         bot.source.as_ref().or(self.source.as_ref())
     }
 }
