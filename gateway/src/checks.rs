@@ -113,6 +113,15 @@ pub(crate) struct Admitted {
     pub(crate) body_decides: bool,
 }
 
+impl Admitted {
+    fn within(limited: Limited) -> Self {
+        Self {
+            limited: Some(limited),
+            ..Self::default()
+        }
+    }
+}
+
 /// A request may go on to what its route does. Its body has not been touched.
 ///
 /// # Errors
@@ -124,40 +133,12 @@ pub(crate) fn admit(
     meters: &Meters,
 ) -> Result<Admitted, Refusal> {
     let route = &found.route;
-    let only = |limited| Admitted {
-        limited: Some(limited),
-        ..Admitted::default()
-    };
     // Before anything that would tell a stranger what lives here.
     asked.step(Rule::From, networks::check_route(asked, route))?;
     // The cheapest question that a route can ask.
     asked.step(Rule::Method, method::check(asked, route))?;
     match &route.action {
-        Action::Accept(accepting) => {
-            let bot = accepting.bot(found.rest).ok_or(Refusal::UnknownBot);
-            let bot = asked.step(Rule::Bot, bot)?;
-            // Two headers, no hashing: what cannot be right is not worth a comparison of secrets.
-            let types = bot.provider.media_types();
-            asked.step(Rule::ContentType, content_type::check(asked, types))?;
-            asked.step(Rule::Length, length::check(asked, accepting.body_bytes_max))?;
-            // Reads a few headers. The body is still on the wire, so a forged request has cost next to nothing.
-            match signature::check_head(asked, bot, meters)? {
-                // It is the source who speaks, and it counts against what is the source's.
-                Head::Proven => {
-                    let limited = verified::check(asked, accepting, bot, meters);
-                    asked.step(Rule::BotLimit, limited).map(only)
-                }
-                // Nobody has proved anything, so nothing may be charged to the hook. Who has failed too often already is not
-                // worth the reading and the hashing of a body that may be large.
-                Head::BodyDecides => {
-                    asked.step(Rule::FailureLimit, strangers.look(asked, meters))?;
-                    Ok(Admitted {
-                        body_decides: true,
-                        ..Admitted::default()
-                    })
-                }
-            }
-        }
+        Action::Accept(accepting) => admit_webhook(asked, accepting, found.rest, strangers, meters),
         Action::Forward(forwarding) => {
             // Nobody has vouched for it: what stands behind decides who may come in, so the address is what counts.
             let limited = asked.step(Rule::AddressLimit, strangers.admit(asked, meters))?;
@@ -175,7 +156,7 @@ pub(crate) fn admit(
             };
             Ok(Admitted {
                 findings,
-                ..only(limited)
+                ..Admitted::within(limited)
             })
         }
         Action::Status(tokens) => {
@@ -184,9 +165,42 @@ pub(crate) fn admit(
         }
         Action::Problems => asked
             .step(Rule::AddressLimit, strangers.admit(asked, meters))
-            .map(only),
+            .map(Admitted::within),
         // Whoever asks whether the process lives must be answered, above all when much is being refused.
         Action::Health(_) => Ok(Admitted::default()),
+    }
+}
+
+/// As far as a webhook can be judged by its head.
+fn admit_webhook(
+    asked: &Asked<'_>,
+    accepting: &Accepting,
+    name: &str,
+    strangers: &Strangers,
+    meters: &Meters,
+) -> Result<Admitted, Refusal> {
+    let bot = accepting.bot(name).ok_or(Refusal::UnknownBot);
+    let bot = asked.step(Rule::Bot, bot)?;
+    // Two headers, no hashing: what cannot be right is not worth a comparison of secrets.
+    let types = bot.provider.media_types();
+    asked.step(Rule::ContentType, content_type::check(asked, types))?;
+    asked.step(Rule::Length, length::check(asked, accepting.body_bytes_max))?;
+    // Reads a few headers. The body is still on the wire, so a forged request has cost next to nothing.
+    match signature::check_head(asked, bot, meters)? {
+        // It is the source who speaks, and it counts against what is the source's.
+        Head::Proven => {
+            let limited = verified::check(asked, accepting, bot, meters);
+            asked.step(Rule::BotLimit, limited).map(Admitted::within)
+        }
+        // Nobody has proved anything, so nothing may be charged to the hook. Who has failed too often already is not
+        // worth the reading and the hashing of a body that may be large.
+        Head::BodyDecides => {
+            asked.step(Rule::FailureLimit, strangers.look(asked, meters))?;
+            Ok(Admitted {
+                body_decides: true,
+                ..Admitted::default()
+            })
+        }
     }
 }
 
