@@ -121,8 +121,8 @@ pub(crate) struct ExplainArguments {
     pub(crate) headers: Vec<String>,
 
     /// Its body, or @ and the file that it stands in
-    #[arg(short = 'd', long, value_name = "DATA", requires = "url")]
-    pub(crate) data: Option<String>,
+    #[arg(short = 'd', long, value_name = "BODY", requires = "url")]
+    pub(crate) body: Option<String>,
 
     /// The address at the other end of the connection
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
@@ -149,8 +149,8 @@ pub(crate) struct HookTestArguments {
     pub(crate) name: String,
 
     /// The body, or @ and the file that it stands in; else a small one that the provider could have sent
-    #[arg(short = 'd', long, value_name = "DATA")]
-    pub(crate) data: Option<String>,
+    #[arg(short = 'd', long, value_name = "BODY")]
+    pub(crate) body: Option<String>,
 
     /// The delivery's id, where the provider has ids; the same again is stored once
     #[arg(long, value_name = "ID")]
@@ -237,6 +237,36 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    /// Arguments of a subcommand and those of all subcommands share one space of names.
+    #[test]
+    fn a_body_is_not_taken_for_the_data_folder() {
+        let read = |words: &[&str]| Cli::try_parse_from(words).map(|cli| cli.places.data);
+        let folder = PathBuf::from("elsewhere");
+
+        let explain = [
+            "sallyport",
+            "--data",
+            "elsewhere",
+            "explain",
+            "POST",
+            "/x",
+            "-d",
+            "{}",
+        ];
+        assert_eq!(read(&explain).ok(), Some(folder.clone()));
+        let hook = [
+            "sallyport",
+            "hook",
+            "test",
+            "x",
+            "--body",
+            "{}",
+            "--data",
+            "elsewhere",
+        ];
+        assert_eq!(read(&hook).ok(), Some(folder));
     }
 
     #[test]

@@ -62,7 +62,7 @@ fn probe(arguments: &ExplainArguments, url: &str) -> anyhow::Result<Probe> {
     if let Some(host) = host.filter(|_| !names_host) {
         headers.push(("Host".to_owned(), host.to_owned()));
     }
-    let body = arguments.data.as_deref().map(body).transpose()?;
+    let body = arguments.body.as_deref().map(body).transpose()?;
     Ok(Probe {
         method: arguments.what.clone(),
         target: target.to_owned(),
@@ -129,7 +129,7 @@ fn lines(probe: &Probe, explanation: &Explanation) -> Vec<String> {
             body_is_known: true,
         } => format!("200: stored as a delivery of {source}"),
         Outcome::Stored { source, .. } => {
-            format!("200, if its body is a delivery of {source}; give it with --data to be sure")
+            format!("200, if its body is a delivery of {source}; give it with --body to be sure")
         }
         Outcome::Replied { source } => {
             format!("200: a question of {source}, answered at once and not stored")

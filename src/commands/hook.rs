@@ -116,7 +116,7 @@ impl Request {
             Some(id) => id.clone(),
             None => format!("sallyport-test-{seconds}"),
         };
-        let body = match arguments.data.as_deref() {
+        let body = match arguments.body.as_deref() {
             Some(data) => body(data)?,
             None => sample(hook.source, &id, seconds),
         };

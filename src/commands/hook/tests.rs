@@ -45,7 +45,7 @@ fn settings() -> Settings {
 fn arguments(name: &str) -> HookTestArguments {
     HookTestArguments {
         name: name.to_owned(),
-        data: None,
+        body: None,
         id: None,
         edge: None,
     }
@@ -105,7 +105,7 @@ fn a_name_that_two_routes_have_needs_its_path_and_one_that_none_has_is_said_to_b
 #[test]
 fn a_shell_sends_exactly_what_was_signed() {
     let mut arguments = arguments("slack");
-    arguments.data = Some("command=%2Fit&text=it's\n@home $HOME".to_owned());
+    arguments.body = Some("command=%2Fit&text=it's\n@home $HOME".to_owned());
 
     let command = request(&arguments).unwrap().as_curl("https://edge.example");
 
