@@ -156,7 +156,7 @@ pub(crate) struct HookTestArguments {
     #[arg(long, value_name = "ID")]
     pub(crate) id: Option<String>,
 
-    /// Where the edge is, as https://hooks.example.org; else the door on this machine
+    /// Where the edge is, scheme and host; else the door on this machine
     #[arg(long, value_name = "URL")]
     pub(crate) edge: Option<String>,
 }
