@@ -75,6 +75,13 @@ async fn allow_connections(house: &House, allowed: bool) {
             "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
         );
         client.batch_execute(&cut).await.unwrap();
+        // A backend that was told to end may still finish what it does.
+        let left = format!("select 1 from pg_stat_activity where datname = '{name}'");
+        house
+            .wait_until("nobody is connected any more", || async {
+                client.query(&left, &[]).await.unwrap().is_empty()
+            })
+            .await;
     }
     drop(client);
     connection.await.unwrap().unwrap();
