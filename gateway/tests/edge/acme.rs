@@ -59,14 +59,17 @@ impl Authority {
             Command::new(Path::new(&programs).join(program))
                 .args(arguments)
                 .env("PEBBLE_VA_NOSLEEP", "1")
+                // Whether a nonce that is refused at random is asked for again is the library's affair.
+                .env("PEBBLE_WFE_NONCEREJECT", "0")
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .kill_on_drop(true)
                 .spawn()
                 .expect("`make test` installs pebble")
         };
-        let names = format!("127.0.0.1:{names}");
-        let management = format!("127.0.0.1:{}", free_port());
+        let (name_port, management_port) = (names, free_port());
+        let names = format!("127.0.0.1:{name_port}");
+        let management = format!("127.0.0.1:{management_port}");
         let off = ["-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", ""];
         let server = [
             "-defaultIPv6",
@@ -88,7 +91,10 @@ impl Authority {
                 ],
             ),
         ];
-        answers(port).await;
+        // A name that cannot be looked up yet is a failure, too, after which is asked again in minutes.
+        for listening in [port, name_port, management_port] {
+            answers(listening).await;
+        }
         Self {
             directory_url: format!("https://localhost:{port}/dir"),
             root_file,
