@@ -20,6 +20,7 @@ pub(crate) mod workers;
 use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use sallyport_config::Mistake;
 
 use crate::patience::StoppedWaiting;
@@ -39,6 +40,14 @@ impl std::fmt::Display for Misconfigured {
 }
 
 impl std::error::Error for Misconfigured {}
+
+/// A body as `curl` takes it: the text itself, or `@` and the file that it stands in.
+pub(crate) fn body(data: &str) -> anyhow::Result<Vec<u8>> {
+    match data.strip_prefix('@') {
+        Some(path) => std::fs::read(path).with_context(|| format!("reading {path}")),
+        None => Ok(data.as_bytes().to_vec()),
+    }
+}
 
 /// Tells what went wrong on standard error and chooses the exit code.
 pub(crate) fn exit_code(outcome: anyhow::Result<ExitCode>) -> ExitCode {

@@ -4,12 +4,11 @@
 //! set elsewhere wins, so a real deployment never reads this file's values.
 
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use rand::distr::{Alphanumeric, SampleString};
+use sallyport_security::private_file;
 
 /// Each generated variable, with the line that explains it in the file.
 const SECRETS: [(&str, &str); 2] = [
@@ -51,22 +50,12 @@ pub(crate) fn ensure(data: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Writes a file that only its owner may read; it is complete or absent, never half.
+/// Writes a file that only its owner may read, and makes its folder first.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let partial = path.with_extension("partial");
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&partial)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&partial, path)?;
-    Ok(())
+    Ok(private_file::write(path, bytes)?)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod reload;
 mod settings;
 mod signals;
 mod sockets;
+mod stories;
 mod supervisor;
 mod version;
 

@@ -25,7 +25,7 @@ use crate::exchange::Exchange;
 use crate::inspection::inspect_body;
 use crate::limits::{self, Asker};
 use crate::refusal::Refusal;
-use crate::routes::{Accepting, Bot};
+use crate::routes::{Accepting, Bot, Route};
 
 /// The longest wait that a sender is asked for; Telegram would honour up to an hour.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
@@ -56,6 +56,7 @@ impl Shelf for Intake {
 
 /// Where a webhook is taken: what that needs besides the request itself.
 pub(crate) struct Desk<'e> {
+    pub(crate) route: &'e Route,
     pub(crate) accepting: &'e Accepting,
     pub(crate) bot: &'e Bot,
     pub(crate) strangers: &'e Strangers,
@@ -96,8 +97,8 @@ impl Desk<'_> {
                 return Ok(Answer::reply(Some(reply)));
             }
         };
-        limit(session, exchange, self.bot, &delivery).await?;
-        inspect(exchange, delivery.payload.as_deref().unwrap_or(&body))?;
+        self.limit(session, exchange, &delivery).await?;
+        self.inspect(exchange, delivery.payload.as_deref().unwrap_or(&body))?;
         #[cfg(feature = "fail-points")]
         sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K1).await;
         let answer = Answer::reply(reply);
@@ -136,6 +137,35 @@ impl Desk<'_> {
         })
     }
 
+    /// Counts a delivery against the limits with names of its route. They come last, since most of what they tell apart stands
+    /// in the body, and before it is stored.
+    async fn limit(
+        &self,
+        session: &Session,
+        exchange: &mut Exchange,
+        delivery: &Delivery,
+    ) -> Result<(), Refusal> {
+        let asker = Asker {
+            route: self.route,
+            // A source that has proved itself is not limited by its address.
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            headers: &session.req_header().headers,
+            delivery: Some((self.bot, delivery)),
+        };
+        let counted = limits::check(asker, Instant::now()).await?;
+        exchange.limits.extend(counted);
+        Ok(())
+    }
+
+    /// What somebody wrote is scored, so that an operator sees what comes in this way, and never refused for it.
+    fn inspect(&self, exchange: &mut Exchange, payload: &[u8]) -> Result<(), Refusal> {
+        if let Some(inspector) = &self.route.inspector {
+            let findings = inspect_body(inspector, Format::Json, payload)?;
+            exchange.findings.join(findings);
+        }
+        Ok(())
+    }
+
     /// The message that a delivery becomes. It carries the edge's spans, so that they are written when it is known that
     /// the trace is worth keeping.
     fn message(
@@ -170,42 +200,6 @@ impl Desk<'_> {
             unique: None,
         }
     }
-}
-
-/// What somebody wrote is scored, so that an operator sees what comes in this way, and never refused for it.
-fn inspect(exchange: &mut Exchange, payload: &[u8]) -> Result<(), Refusal> {
-    let route = exchange.route.clone();
-    let inspector = route.as_ref().and_then(|route| route.inspector.as_ref());
-    if let Some(inspector) = inspector {
-        exchange
-            .findings
-            .join(inspect_body(inspector, Format::Json, payload)?);
-    }
-    Ok(())
-}
-
-/// Counts a delivery against the limits with names of its route. They come last, since most of what they tell apart stands
-/// in the body, and before it is stored.
-async fn limit(
-    session: &Session,
-    exchange: &mut Exchange,
-    bot: &Bot,
-    delivery: &Delivery,
-) -> Result<(), Refusal> {
-    let Some(route) = exchange.route.clone() else {
-        return Err(Refusal::Internal);
-    };
-    let asker = Asker {
-        route: &route,
-        // A source that has proved itself is not limited by its address.
-        address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        headers: &session.req_header().headers,
-        delivery: Some((bot, delivery)),
-    };
-    exchange
-        .limits
-        .extend(limits::check(asker, Instant::now()).await?);
-    Ok(())
 }
 
 /// What a verified request is.

@@ -65,13 +65,12 @@ struct Judged {
 
 impl Edge {
     /// Starts the exchange: who is it, and which trace does it belong to.
-    fn meet(&self, session: &Session) -> Exchange {
+    fn meet(&self, rules: &Rules, session: &Session) -> Exchange {
         let head = session.req_header();
         let peer = session
             .client_addr()
             .and_then(|address| address.as_inet())
             .map(|address| address.ip());
-        let rules = self.rules.load();
         let caller = rules.peers.caller(peer, &head.headers);
         let span = match &caller {
             Caller::Trusted(parent) => parent.child(),
@@ -96,6 +95,7 @@ impl Edge {
     /// Everything between a complete head and the decision what to do.
     async fn receive(
         &self,
+        rules: &Rules,
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> std::result::Result<Course, Refusal> {
@@ -108,9 +108,7 @@ impl Edge {
             .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let arrived = Moment::now();
         let now = arrived.now;
-        // One set of rules for the whole request, whatever is reloaded meanwhile.
-        let rules = self.rules.load_full();
-        let judged = self.judge(&rules, session, exchange, address, arrived);
+        let judged = self.judge(rules, session, exchange, address, arrived);
         let Judged { rest, body_decides } = judged
             .map_err(|refusal| rules.strangers.refuse(refusal, address, now, &self.meters))?;
         let Some(route) = exchange.route.clone() else {
@@ -127,6 +125,7 @@ impl Edge {
             }
             Action::Accept(accepting) => {
                 let desk = Desk {
+                    route: &route,
                     accepting,
                     bot: accepting.bot(&rest).ok_or(Refusal::UnknownBot)?,
                     strangers: &rules.strangers,
@@ -279,8 +278,10 @@ impl ProxyHttp for Edge {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<bool> {
-        let exchange = ctx.insert(self.meet(session));
-        let course = self.receive(session, exchange).await;
+        // One set of rules for the whole request, whatever is reloaded meanwhile.
+        let rules = self.rules.load_full();
+        let exchange = ctx.insert(self.meet(&rules, session));
+        let course = self.receive(&rules, session, exchange).await;
         let sent = match course {
             Ok(Course::Forward) => {
                 exchange.haste = forwarding(exchange)
@@ -413,7 +414,7 @@ impl ProxyHttp for Edge {
     ) -> FailToProxy {
         let exchange = match ctx {
             Some(exchange) => exchange,
-            None => ctx.insert(self.meet(session)),
+            None => ctx.insert(self.meet(&self.rules.load(), session)),
         };
         let already_begun = session.response_written().is_some();
         let meant = exchange

@@ -108,16 +108,11 @@ pub fn explain(settings: &Settings, probe: &Probe) -> Result<Explanation, Invali
     let arrived = Moment::now();
     let rules = Rules::new(settings, None, arrived.now, None)?;
     let meters = Meters::new(Arc::new(Nowhere), KeepPolicy::default(), arrived.now)?;
-    let limits = &settings.connections;
-    let head = HeadLimits {
-        bytes_max: limits.head_bytes_max,
-        fields_max: limits.head_fields_max,
-    };
     let steps = Steps::default();
     let mut explainer = Explainer {
         rules: &rules,
         meters: &meters,
-        head,
+        head: HeadLimits::of(&settings.connections),
         arrived,
         steps: &steps,
         client: probe.peer,

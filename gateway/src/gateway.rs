@@ -261,10 +261,7 @@ impl GatewayHandle {
 
     fn doorway(&self, settings: &Settings, parts: Parts) -> Doorway {
         let limits = &settings.connections;
-        let head = HeadLimits {
-            bytes_max: limits.head_bytes_max,
-            fields_max: limits.head_fields_max,
-        };
+        let head = HeadLimits::of(limits);
         let edge = Edge {
             rules: Arc::clone(&self.rules),
             pace: Pace::new(limits),

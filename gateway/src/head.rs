@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use crate::refusal::Refusal;
+use crate::settings::ConnectionSettings;
 
 /// What a client reads that asks for a tunnel: the methods that some route or other takes.
 const NO_TUNNEL: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
@@ -19,6 +20,15 @@ pub(crate) struct HeadLimits {
     pub(crate) bytes_max: usize,
     /// Fields.
     pub(crate) fields_max: usize,
+}
+
+impl HeadLimits {
+    pub(crate) fn of(settings: &ConnectionSettings) -> Self {
+        Self {
+            bytes_max: settings.head_bytes_max,
+            fields_max: settings.head_fields_max,
+        }
+    }
 }
 
 /// Looks for the end of a head in bytes that arrive piece by piece, touching each byte once.

@@ -2,11 +2,12 @@
 //!
 //! It also knows the account that servers run as when we are root, which Postgres refuses to be.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use sallyport_security::private_file;
 use sha2::{Digest, Sha256};
 
 /// "nobody" on Debian and Ubuntu; the same as in `scripts/postgres`.
@@ -76,20 +77,7 @@ pub(crate) fn sync(path: &Path) -> Result<(), DiskError> {
 
 /// Writes a file that is complete or absent, readable by its owner alone.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
-    let partial = path.with_extension("partial");
-    let write = || {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)
-    };
-    write().map_err(failed("write", path))?;
-    path.parent().map_or(Ok(()), sync)
+    private_file::write(path, bytes).map_err(failed("write", path))
 }
 
 /// The size and the SHA-256 of a file, read in pieces.

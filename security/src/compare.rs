@@ -28,8 +28,13 @@ impl Digest {
         self.equals(&Self::of(candidate))
     }
 
-    /// Whether two fingerprints are equal, in constant time: for comparing one candidate with several keys.
-    pub fn equals(&self, other: &Self) -> bool {
+    /// Whether it is one of `keys`. Every key is compared, so that the time does not tell which one is current.
+    pub fn is_one_of(&self, keys: &[Self]) -> bool {
+        keys.iter()
+            .fold(false, |found, key| key.equals(self) | found)
+    }
+
+    fn equals(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
 }
@@ -52,6 +57,16 @@ mod tests {
             prop_assert_eq!(constant_time_eq(&left, &right), left == right);
             prop_assert!(constant_time_eq(&left, &left));
         }
+    }
+
+    #[test]
+    fn a_candidate_is_found_wherever_it_stands() {
+        let keys = [b"one", b"two"].map(|key| Digest::of(key));
+
+        assert!(Digest::of(b"one").is_one_of(&keys));
+        assert!(Digest::of(b"two").is_one_of(&keys));
+        assert!(!Digest::of(b"six").is_one_of(&keys));
+        assert!(!Digest::of(b"one").is_one_of(&[]));
     }
 
     #[test]

@@ -131,29 +131,12 @@ impl FleetLimiter {
     /// # Cancel safety
     /// A dropped call may have taken the token.
     pub async fn take(&self, key: &LimitKey, now: Instant) -> Ruling {
-        let ruling = self.ask(key, now).await;
-        self.tell(&ruling);
-        ruling
-    }
-
-    async fn ask(&self, key: &LimitKey, now: Instant) -> Ruling {
-        let Some(redis) = &self.redis else {
-            return Ruling {
-                decision: self.own.check(key, now),
-                by: DecidedBy::Process,
-            };
-        };
-        let share = redis.instances().max(1);
-        let name = self.name_in_redis(key);
-        let taken = redis.take(&[self.ask_of(&name)]).await.ok();
-        let Some(state) = taken.and_then(|taken| taken.limits.first().copied()) else {
-            return self.without_redis(share, |tokens| self.own.check_several(key, tokens, now));
-        };
-        let ruling = by_fleet(&state);
-        if ruling.decision.allowed {
-            self.own.used(key, share, now);
-        }
-        ruling
+        let rulings = Self::take_all(&[(self, *key)], now).await;
+        // One question has one ruling.
+        rulings
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| self.by_policy(false))
     }
 
     fn name_in_redis(&self, key: &LimitKey) -> String {
@@ -170,33 +153,19 @@ impl FleetLimiter {
         }
     }
 
-    /// What the policy makes of it while Redis is away. `own` asks this process's own account for so many.
-    fn without_redis(&self, share: u32, own: impl FnOnce(u32) -> Decision) -> Ruling {
-        let by_policy = |allowed| Ruling {
+    /// What the policy says by itself while Redis is away.
+    fn by_policy(&self, allowed: bool) -> Ruling {
+        Ruling {
             decision: Decision {
                 allowed,
                 remaining: 0,
                 reset_after: Duration::ZERO,
-                retry_after: if allowed {
-                    Duration::ZERO
-                } else {
-                    self.policy.quota.token_every()
+                retry_after: match allowed {
+                    true => Duration::ZERO,
+                    false => self.policy.quota.token_every(),
                 },
             },
             by: DecidedBy::Policy,
-        };
-        match self.policy.when_away {
-            WhenAway::Open => by_policy(true),
-            WhenAway::Closed => by_policy(false),
-            WhenAway::Share => {
-                // A request counts as often as there are processes: that is a quota of a share's size.
-                let mut decision = own(share);
-                decision.remaining /= share;
-                Ruling {
-                    decision,
-                    by: DecidedBy::Share,
-                }
-            }
         }
     }
 

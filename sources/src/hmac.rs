@@ -95,11 +95,7 @@ impl Provider for Hmac {
         Ok(Head::BodyDecides)
     }
 
-    fn verify(&self, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Result<(), Refusal> {
-        self.check_head(headers, now)?;
-        if body.is_empty() {
-            return Err(Refusal::BodyEmpty);
-        }
+    fn check_body(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), Refusal> {
         let signature = self.scheme.signature(headers)?;
         let signed = self.scheme.signed(headers, body)?;
         self.keys.check(&self.scheme.header, &[signature], &signed)

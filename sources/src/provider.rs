@@ -40,11 +40,26 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// The step that failed.
     fn check_head(&self, headers: &HeaderMap, now: SystemTime) -> Result<Head, Refusal>;
 
+    /// Judges the raw bytes of a body that is not empty, after [`Provider::check_head`]. Nothing is left to judge where the head has
+    /// proved who sends.
+    ///
+    /// # Errors
+    /// The step that failed.
+    fn check_body(&self, _headers: &HeaderMap, _body: &[u8]) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     /// Judges the whole request, head included, on the raw bytes of its body.
     ///
     /// # Errors
     /// The step that failed.
-    fn verify(&self, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Result<(), Refusal>;
+    fn verify(&self, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Result<(), Refusal> {
+        self.check_head(headers, now)?;
+        if body.is_empty() {
+            return Err(Refusal::BodyEmpty);
+        }
+        self.check_body(headers, body)
+    }
 
     /// Reads what the queue must know about a request that has been verified and was sent to `hook`.
     ///

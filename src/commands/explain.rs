@@ -5,18 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use sallyport_gateway::{Explanation, Outcome, Probe, explain};
-use sallyport_postgres::{Pools, ProcessRole};
-use sallyport_queue::Queue;
-use sallyport_recorder::Recorder;
 use sallyport_telemetry::trace::Value;
-use sallyport_workers::story::{Reference, RowKind, StoryTeller, Told};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use sallyport_workers::story::{Reference, RowKind};
 
 use crate::cli::{ExplainArguments, Places};
-use crate::commands::say;
+use crate::commands::{body, say};
 use crate::places;
 use crate::settings::Settings;
+use crate::stories::Stories;
 
 pub(crate) async fn run(places: &Places, arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let (settings, _) = places::settings(places)?;
@@ -71,14 +67,6 @@ fn probe(arguments: &ExplainArguments, url: &str) -> anyhow::Result<Probe> {
         peer: arguments.from,
         has_tls: !url.starts_with("http://"),
     })
-}
-
-/// A body as `curl` takes it: the text itself, or `@` and the file that it stands in.
-fn body(data: &str) -> anyhow::Result<Vec<u8>> {
-    match data.strip_prefix('@') {
-        Some(path) => std::fs::read(path).with_context(|| format!("reading {path}")),
-        None => Ok(data.as_bytes().to_vec()),
-    }
 }
 
 /// Host and target of a URL, exactly as they stand there: a path that is repaired on the way is not the one that was asked
@@ -151,29 +139,10 @@ async fn of_code(settings: &Settings, code: &str) -> anyhow::Result<ExitCode> {
     let reference: Reference = code
         .parse()
         .with_context(|| format!("{code:?} is no code; with a method, name a URL, too"))?;
-    let pools = Pools::open(&settings.stores.postgres, ProcessRole::Workers)
-        .context("preparing the connections to Postgres")?;
-    let queue = Queue::open(pools.clone(), settings.stores.queue.clone())
-        .await
-        .context("opening the queue")?;
-    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    let recorder = Recorder::start(&pools, &settings.monitoring.traces.recorder, &tasks, &stop);
-    let told = StoryTeller::new(queue.inspect(), recorder)
-        .tell(reference)
-        .await;
-    stop.cancel();
-    queue.close().await;
-    let story = match told? {
-        Told::Story(story) => story,
-        Told::Several(traces) => {
-            let traces: Vec<_> = traces.iter().map(ToString::to_string).collect();
-            bail!(
-                "several traces share this code; name one: {}",
-                traces.join(", ")
-            );
-        }
-        Told::Nothing => bail!("nothing was kept about it"),
-    };
+    let stories = Stories::open(settings).await?;
+    let told = stories.tell(reference).await;
+    stories.close().await;
+    let story = told?.context("nothing was kept about it")?;
     say(&story.sentence)?;
     let edge = story.rows.iter().find(|row| row.kind == RowKind::Server);
     let edge = edge.context("it did not come in through the edge, or its span was not kept")?;

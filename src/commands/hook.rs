@@ -12,7 +12,7 @@ use sallyport_gateway::{BotSettings, HttpService, RouteSettings, Settings, Sourc
 use serde_json::json;
 
 use crate::cli::{HookArguments, HookCommand, HookTestArguments, Places};
-use crate::commands::{complain, say};
+use crate::commands::{body, complain, say};
 use crate::places;
 
 pub(crate) fn run(places: &Places, arguments: &HookArguments) -> anyhow::Result<ExitCode> {
@@ -117,7 +117,7 @@ impl Request {
             None => format!("sallyport-test-{seconds}"),
         };
         let body = match arguments.body.as_deref() {
-            Some(data) => body(data)?,
+            Some(data) => String::from_utf8(body(data)?).context("the body is no text")?,
             None => sample(hook.source, &id, seconds),
         };
         let secret = hook.settings.secrets.first().context("it has no secret")?;
@@ -144,14 +144,6 @@ impl Request {
         }
         let body = quoted(&self.body);
         command + &format!(" \\\n  --data-raw {body}")
-    }
-}
-
-/// The text itself, or `@` and the file that it stands in.
-fn body(data: &str) -> anyhow::Result<String> {
-    match data.strip_prefix('@') {
-        Some(path) => std::fs::read_to_string(path).with_context(|| format!("reading {path}")),
-        None => Ok(data.to_owned()),
     }
 }
 

@@ -2,69 +2,41 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
-use sallyport_postgres::{Pools, ProcessRole};
-use sallyport_queue::{DeadLetters, MessageId, Queue};
-use sallyport_recorder::Recorder;
-use sallyport_workers::story::{Reference, StoryTeller, Told};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use sallyport_queue::MessageId;
+use sallyport_workers::story::Reference;
 
 use crate::cli::{Places, ReplayArguments};
 use crate::commands::{complain, say};
 use crate::places;
+use crate::stories::Stories;
 
 pub(crate) async fn run(places: &Places, arguments: &ReplayArguments) -> anyhow::Result<ExitCode> {
     let (settings, _) = places::settings(places)?;
-    let pools = Pools::open(&settings.stores.postgres, ProcessRole::Workers)
-        .context("preparing the connections to Postgres")?;
-    let queue = Queue::open(pools.clone(), settings.stores.queue.clone())
-        .await
-        .context("opening the queue")?;
-    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    let recorder = Recorder::start(&pools, &settings.monitoring.traces.recorder, &tasks, &stop);
-    let teller = StoryTeller::new(queue.inspect(), recorder);
-    let letters = queue.dead_letters();
+    let stories = Stories::open(&settings).await?;
     let mut outcome = ExitCode::SUCCESS;
     for reference in &arguments.references {
-        match replay(&letters, &teller, reference).await {
+        match replay(&stories, reference).await {
             Ok(count) => say(&format!("{reference}: {count} put back"))?,
             Err(error) => outcome = complain(&format!("{reference}: {error:#}")),
         }
     }
-    stop.cancel();
-    queue.close().await;
+    stories.close().await;
     Ok(outcome)
 }
 
 /// Puts back what a reference names. Returns how many messages that were.
-async fn replay(
-    letters: &DeadLetters,
-    teller: &StoryTeller,
-    reference: &str,
-) -> anyhow::Result<usize> {
+async fn replay(stories: &Stories, reference: &str) -> anyhow::Result<usize> {
     let dead = match reference.parse::<i64>() {
         Ok(id) => vec![MessageId(id)],
-        Err(_) => dead_of(teller, reference.parse::<Reference>()?).await?,
+        Err(_) => {
+            let story = stories.tell(reference.parse::<Reference>()?).await?;
+            story.map_or_else(Vec::new, |story| story.dead_messages())
+        }
     };
-    let replayed = letters.replay(&dead).await?;
+    let replayed = stories.queue.dead_letters().replay(&dead).await?;
     anyhow::ensure!(
         !replayed.is_empty(),
         "no dead letter there, or it was put back already"
     );
     Ok(replayed.len())
-}
-
-async fn dead_of(teller: &StoryTeller, reference: Reference) -> anyhow::Result<Vec<MessageId>> {
-    match teller.tell(reference).await? {
-        Told::Story(story) => Ok(story.dead_messages()),
-        Told::Several(traces) => {
-            let traces: Vec<String> = traces.iter().map(ToString::to_string).collect();
-            bail!(
-                "several traces share this code; name one: {}",
-                traces.join(", ")
-            )
-        }
-        Told::Nothing => Ok(Vec::new()),
-    }
 }

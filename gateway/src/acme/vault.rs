@@ -3,11 +3,12 @@
 //! A certificate and its key are one file, so that they are exchanged by one renaming and never belong to different renewals.
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use instant_acme::AccountCredentials;
+use sallyport_security::private_file;
 use serde::{Deserialize, Serialize};
 
 use super::order::Obtained;
@@ -67,22 +68,11 @@ impl Vault {
         fs::remove_file(self.0.join(ACCOUNT))
     }
 
-    /// A file is complete or as it was before, also after a loss of power.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&self.0)?;
-        let partial = path.with_extension("partial");
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)?;
-        fs::File::open(&self.0)?.sync_all()
+        private_file::write(path, bytes)
     }
 }

@@ -11,17 +11,10 @@ use crate::inspection::Findings;
 use crate::refusal::Refusal;
 
 pub(super) fn check(asked: &Asked<'_>, inspector: &Inspector) -> Result<Findings, Refusal> {
-    let target = asked.head.raw_path();
-    let (path, query) = match target.iter().position(|byte| *byte == b'?') {
-        Some(mark) => {
-            let (path, rest) = target.split_at(mark);
-            (path, rest.get(1..).unwrap_or_default())
-        }
-        None => (target, &[][..]),
-    };
+    let mut halves = asked.head.raw_path().splitn(2, |byte| *byte == b'?');
     let report = inspector.inspect(&Parts {
-        path,
-        query,
+        path: halves.next().unwrap_or_default(),
+        query: halves.next().unwrap_or_default(),
         headers: asked.headers(),
         body: None,
     });

@@ -17,12 +17,8 @@ pub(super) fn check_head(asked: &Asked<'_>, bot: &Bot, meters: &Meters) -> Resul
     let rule = match &verdict {
         // Not counted yet: the check of this signature ends with the body.
         Ok(Head::BodyDecides) => Rule::SignedHead,
-        Ok(Head::Proven) => {
-            meters.signature(&bot.source, "ok");
-            Rule::Signature
-        }
-        Err(refusal) => {
-            meters.signature(&bot.source, refusal.outcome());
+        Ok(Head::Proven) | Err(_) => {
+            meters.signature(&bot.source, outcome(&verdict));
             Rule::Signature
         }
     };
@@ -39,10 +35,14 @@ pub(super) fn check_body(
     let verdict = bot
         .provider
         .verify(asked.headers(), body, asked.arrived.date);
-    let outcome = match &verdict {
-        Ok(()) => "ok",
-        Err(refusal) => refusal.outcome(),
-    };
-    meters.signature(&bot.source, outcome);
+    meters.signature(&bot.source, outcome(&verdict));
     verdict.map_err(Refusal::Signature)
+}
+
+/// As metrics spell it.
+fn outcome<T>(verdict: &Result<T, sallyport_sources::Refusal>) -> &'static str {
+    match verdict {
+        Ok(_) => "ok",
+        Err(refusal) => refusal.outcome(),
+    }
 }

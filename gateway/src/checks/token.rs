@@ -15,11 +15,7 @@ pub(super) fn check(asked: &Asked<'_>, tokens: &[Digest]) -> Result<(), Refusal>
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| Digest::of(token.trim().as_bytes()))
         .ok_or(Refusal::Token)?;
-    // Every token is compared, so that the time does not tell which one is current.
-    let matched = tokens
-        .iter()
-        .fold(false, |matched, token| token.equals(&shown) | matched);
-    if matched && fields.next().is_none() {
+    if shown.is_one_of(tokens) && fields.next().is_none() {
         return Ok(());
     }
     Err(Refusal::Token)

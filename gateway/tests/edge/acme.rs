@@ -31,9 +31,6 @@ struct Authority {
 impl Authority {
     /// `http` and `tls` are where it looks in place of 80 and 443; its certificates are good for `seconds`.
     async fn start(http: u16, tls: u16, seconds: u32) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "a test has no other settings")]
-        let programs = std::env::var("SALLYPORT_TEST_PEBBLE")
-            .expect("`make test` installs pebble and sets SALLYPORT_TEST_PEBBLE");
         let home = tempfile::tempdir().unwrap();
         let file = |name: &str, content: &[u8]| {
             let path = home.path().join(name);
@@ -55,18 +52,6 @@ impl Authority {
             "profiles": {"default": {"description": "short", "validityPeriod": seconds}},
         }});
         let config = file("pebble.json", config.to_string().as_bytes());
-        let run = |program: &str, arguments: &[&str]| {
-            Command::new(Path::new(&programs).join(program))
-                .args(arguments)
-                .env("PEBBLE_VA_NOSLEEP", "1")
-                // Whether a nonce that is refused at random is asked for again is the library's affair.
-                .env("PEBBLE_WFE_NONCEREJECT", "0")
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .kill_on_drop(true)
-                .spawn()
-                .expect("`make test` installs pebble")
-        };
         let (name_port, management_port) = (names, free_port());
         let names = format!("127.0.0.1:{name_port}");
         let management = format!("127.0.0.1:{management_port}");
@@ -80,8 +65,8 @@ impl Authority {
             &management,
         ];
         let processes = [
-            run("pebble-challtestsrv", &[&off[..], &server].concat()),
-            run(
+            program("pebble-challtestsrv", &[&off[..], &server].concat()),
+            program(
                 "pebble",
                 &[
                     "-config",
@@ -102,6 +87,23 @@ impl Authority {
             _processes: processes,
         }
     }
+}
+
+/// Starts one of pebble's programs.
+fn program(name: &str, arguments: &[&str]) -> Child {
+    #[expect(clippy::disallowed_methods, reason = "a test has no other settings")]
+    let programs = std::env::var("SALLYPORT_TEST_PEBBLE")
+        .expect("`make test` installs pebble and sets SALLYPORT_TEST_PEBBLE");
+    Command::new(Path::new(&programs).join(name))
+        .args(arguments)
+        .env("PEBBLE_VA_NOSLEEP", "1")
+        // Whether a nonce that is refused at random is asked for again is the library's affair.
+        .env("PEBBLE_WFE_NONCEREJECT", "0")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("`make test` installs pebble")
 }
 
 /// Waits until somebody listens: who finds nobody there asks again in minutes.

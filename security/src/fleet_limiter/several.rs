@@ -1,4 +1,4 @@
-//! One request against several limits: it counts against all of them, or against none.
+//! One request against one limit or several: it counts against all of them, or against none.
 //!
 //! It exists because a request that one limit refuses must not use up what another allows: whoever is told to wait would
 //! find that waiting has cost them. What this process can refuse alone costs no round trip, and all shared limits
@@ -16,8 +16,8 @@ enum Way {
     Own { tokens: u32, by: DecidedBy },
     /// In Redis; this process's own account keeps up.
     Fleet { share: u32 },
-    /// Not at all: the policy has decided already.
-    Decided,
+    /// Not at all: the policy has decided already, whether it is allowed.
+    Decided(bool),
 }
 
 impl FleetLimiter {
@@ -30,11 +30,7 @@ impl FleetLimiter {
     /// # Cancel safety
     /// A dropped call may have taken the tokens.
     pub async fn take_all(asks: &[(&Self, LimitKey)], now: Instant) -> Vec<Ruling> {
-        let rulings = match asks {
-            [] => return Vec::new(),
-            [(limiter, key)] => vec![limiter.ask(key, now).await],
-            several => ask_all(several, now).await,
-        };
+        let rulings = ask_all(asks, now).await;
         let allowed = rulings.iter().all(|ruling| ruling.decision.allowed);
         for ((limiter, _), ruling) in asks.iter().zip(&rulings) {
             // A limit that would have allowed what another refused has decided nothing.
@@ -63,16 +59,15 @@ impl FleetLimiter {
                 tokens: share,
                 by: DecidedBy::Share,
             },
-            WhenAway::Open | WhenAway::Closed => Way::Decided,
+            WhenAway::Open => Way::Decided(true),
+            WhenAway::Closed => Way::Decided(false),
         }
     }
 
     fn look(&self, key: &LimitKey, way: Way, now: Instant) -> Option<Ruling> {
         match way {
             Way::Fleet { .. } => None,
-            Way::Decided => {
-                Some(self.without_redis(1, |tokens| self.own.peek_several(key, tokens, now)))
-            }
+            Way::Decided(allowed) => Some(self.by_policy(allowed)),
             Way::Own { tokens, by } => {
                 let decision = self.own.peek_several(key, tokens, now);
                 Some(in_shares(Ruling { decision, by }, tokens))
@@ -82,7 +77,7 @@ impl FleetLimiter {
 
     fn count(&self, key: &LimitKey, way: Way, looked: Ruling, now: Instant) -> Ruling {
         match way {
-            Way::Decided => looked,
+            Way::Decided(_) => looked,
             Way::Fleet { share } => {
                 self.own.used(key, share, now);
                 looked
