@@ -26,6 +26,9 @@ mod flood;
 mod house;
 #[path = "measure/nginx.rs"]
 mod nginx;
+#[path = "measure/peer.rs"]
+#[expect(dead_code, reason = "the bench of forwarding uses the rest of it")]
+mod peer;
 #[path = "measure/usage.rs"]
 mod usage;
 
@@ -34,7 +37,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use house::House;
-use nginx::Nginx;
+use peer::Peer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -83,7 +86,7 @@ async fn main() {
         usage::of_database(&database).await.unwrap(),
     );
     let accept: Arc<Request> = Arc::new(accept);
-    let peer = Nginx::start(&house.data(), house::free_port(), house::free_port());
+    let peer = nginx::start_proxy(&house.data(), house::free_port(), house::free_port());
     let (accepted, proxied) = in_turns(clients, port, peer.as_ref(), &next, &accept).await;
     let after = (
         edge_time(&house).await,
@@ -129,7 +132,7 @@ fn without_limits() -> tempfile::TempDir {
 async fn in_turns(
     clients: usize,
     edge: u16,
-    peer: Option<&Nginx>,
+    peer: Option<&Peer>,
     next: &Arc<AtomicI64>,
     request: &Arc<Request>,
 ) -> (Measured, Option<Measured>) {

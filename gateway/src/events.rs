@@ -229,19 +229,11 @@ impl Meters {
 
     /// Accepted webhooks carry their own spans away inside the message; of the others only what is slow or broken is kept.
     fn answered(&self, exchange: &Exchange) {
-        let trail = Trail::continuing(exchange.span);
-        trail.within(|| {
-            tracing::debug!(
-                name: "edge.request_answered",
-                {
-                    http.request.method = exchange.method_name(),
-                    http.route = exchange.route_name(),
-                    http.response.status_code = exchange.status.map(|status| status.as_u16()),
-                    duration_ms = exchange.started.elapsed().as_secs_f64() * 1e3,
-                },
-                "Request answered"
-            );
-        });
+        let took = exchange.started.elapsed();
+        // Asked first, since telling costs more than answering does.
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            tell_answered(exchange, took);
+        }
         let decision = match (&exchange.source, &exchange.repeats) {
             // Nothing was stored that could carry it either.
             (Some(_), None) if exchange.is_question => "answered",
@@ -250,9 +242,9 @@ impl Meters {
             (Some(_), Some(_)) => "duplicate",
             (None, _) => "forwarded",
         };
-        let spans = vec![exchange.server_span(exchange.status, decision)];
-        if self.keep.keeps(&spans, exchange.span.sampled) {
-            self.sinks.keep(spans);
+        if exchange.span.sampled || self.keep.is_slow(took) {
+            self.sinks
+                .keep(vec![exchange.server_span(exchange.status, decision)]);
         }
     }
 
@@ -287,4 +279,19 @@ impl Meters {
         self.sinks
             .keep(vec![exchange.server_span(exchange.status, "refused")]);
     }
+}
+
+fn tell_answered(exchange: &Exchange, took: Duration) {
+    Trail::continuing(exchange.span).within(|| {
+        tracing::debug!(
+            name: "edge.request_answered",
+            {
+                http.request.method = exchange.method_name(),
+                http.route = exchange.route_name(),
+                http.response.status_code = exchange.status.map(|status| status.as_u16()),
+                duration_ms = took.as_secs_f64() * 1e3,
+            },
+            "Request answered"
+        );
+    });
 }

@@ -5,10 +5,11 @@
 //! in its normal form, against libinjection and our own rules. Each rule weighs something, the weights of one field add up, and a part's
 //! score is that of its worst field. What a score means is each route's choice, part by part.
 //!
-//! It decides and reports, no more: it logs nothing, keeps nothing of a request but names of fields, and knows no route. It takes
-//! linear time, allocates a few buffers a request, and never panics. `docs/inspection.md` is for operators.
+//! It decides and reports, no more: it logs nothing, keeps nothing of a request but names of fields and tags of what was harmless,
+//! and knows no route. It takes linear time, allocates a few buffers a request, and never panics. `docs/inspection.md` is for
+//! operators.
 //!
-//! Reading order: `parts` → `rules` → `settings` → `report` → [`Inspector`] → `field`, `shape` → `decode`, `normal` → `injections`, `patterns`, `statement`, `traversal` → `json`.
+//! Reading order: `parts` → `rules` → `settings` → `report` → [`Inspector`] → `field`, `harmless`, `shape` → `decode`, `normal` → `injections`, `patterns`, `statement`, `traversal` → `json`.
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ mod settings;
 mod report;
 
 mod field;
+mod harmless;
 mod shape;
 
 mod decode;
@@ -41,6 +43,9 @@ pub use settings::{DuplicateKeys, Exclusion, InspectionSettings, JsonSettings, M
 use decode::{Plus, pairs, percent_decoded};
 use field::Looking;
 use rules::RuleSet;
+
+/// What is longer than this in a body is hardly ever the same twice.
+const REPEATED_BYTES_MAX: usize = 32;
 
 /// Inspects the requests of one route. Cheap to clone; holds no state between requests.
 #[derive(Clone, Debug)]
@@ -180,10 +185,26 @@ impl<'s> Inspection<'s> {
         }
         self.bytes_left -= seen.len();
         self.report.bytes_inspected += seen.len();
-        found.join(self.looking.at(part, seen));
+        found.join(self.look(part, seen));
         if !found.is_empty() {
             self.note(part, field, found);
         }
+    }
+
+    /// The rules that match a value. Heads repeat themselves, and so do the keys and small words of bodies: what is harmless in those is
+    /// remembered.
+    fn look(&mut self, part: Part, value: &[u8]) -> RuleSet {
+        if part == Part::Body && value.len() > REPEATED_BYTES_MAX {
+            return self.looking.at(part, value);
+        }
+        let Err(tag) = harmless::ask(part, value) else {
+            return RuleSet::default();
+        };
+        let found = self.looking.at(part, value);
+        if found.is_empty() {
+            harmless::remember(tag);
+        }
+        found
     }
 
     /// Rules matched a field: those that are not excluded there count.

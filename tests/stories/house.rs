@@ -181,7 +181,12 @@ impl House {
 
     /// Sends a signal, such as `STOP` or `CONT`, to the server.
     pub(crate) fn signal_server(&self, name: &str) {
-        signal(self.server.as_ref().expect("a server runs"), name);
+        signal(self.server(), name);
+    }
+
+    /// The server's process.
+    pub(crate) fn server(&self) -> &Child {
+        self.server.as_ref().expect("a server runs")
     }
 
     /// A person writes in the chat whose id is theirs (a private chat).

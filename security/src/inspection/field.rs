@@ -44,10 +44,10 @@ impl Looking {
         let mut found = RuleSet::default();
         let (signs, shape) = (Signs::of(value), Shape::of(value));
         let normal = self.normaliser.normal(value);
-        SQL.find(normal.form, &mut found);
+        SQL.with(|sql| sql.find(normal.form, &mut found));
         if let Some(bare) = normal.bare {
-            SQL.find(bare, &mut found);
-            MARKUP.find(bare, &mut found);
+            SQL.with(|sql| sql.find(bare, &mut found));
+            MARKUP.with(|markup| markup.find(bare, &mut found));
         }
         if signs.any {
             let not_body = part != Part::Body;
@@ -57,7 +57,7 @@ impl Looking {
             tokens(&mut self.injections, shape, value, &normal, &mut found);
         }
         if signs.any || shape == Shape::Word {
-            MARKUP.find(normal.form, &mut found);
+            MARKUP.with(|markup| markup.find(normal.form, &mut found));
         }
         if signs.markup {
             let runs = self.injections.markup(value)
@@ -127,7 +127,7 @@ fn weigh_sql(shape: Shape, value: &[u8], tricks: Tricks, found: &mut RuleSet) {
 
 /// Paths, files and commands.
 fn system(part: Part, shape: Shape, normal: &[u8], found: &mut RuleSet) {
-    SYSTEM.find(normal, found);
+    SYSTEM.with(|system| system.find(normal, found));
     let climb = Climb::of(normal);
     let is_path = part == Part::Path || shape == Shape::Word;
     let begins = normal.starts_with(b"../") || normal.starts_with(br"..\");

@@ -56,7 +56,8 @@ impl SpanContext {
             span_id,
             sampled,
         } = self;
-        format!("00-{trace_id}-{span_id}-{:02x}", u8::from(*sampled))
+        let flags = if *sampled { "01" } else { "00" };
+        format!("00-{trace_id}-{span_id}-{flags}")
     }
 
     /// Reads a W3C `traceparent` header; later versions are read as far as this one knows them.

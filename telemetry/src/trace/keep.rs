@@ -57,11 +57,14 @@ impl KeepPolicy {
 
     /// Whether these spans of one unit of work are to be kept. `sampled` is what their trace's context says.
     pub fn keeps(&self, spans: &[SpanRecord], sampled: bool) -> bool {
-        let slow =
-            u64::try_from(Duration::from_millis(self.slow_ms).as_nanos()).unwrap_or(u64::MAX);
-        sampled
-            || spans
-                .iter()
-                .any(|span| span.status != SpanStatus::Unset || span.duration >= slow)
+        let is_telling = |span: &SpanRecord| {
+            span.status != SpanStatus::Unset || self.is_slow(Duration::from_nanos(span.duration))
+        };
+        sampled || spans.iter().any(is_telling)
+    }
+
+    /// Whether work that took so long is worth keeping for that alone.
+    pub fn is_slow(&self, took: Duration) -> bool {
+        took >= Duration::from_millis(self.slow_ms)
     }
 }
