@@ -146,6 +146,7 @@ impl Desk<'_> {
         delivery: &Delivery,
     ) -> Result<(), Refusal> {
         let asker = Asker {
+            user: None,
             route: self.route,
             // A source that has proved itself is not limited by its address.
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),

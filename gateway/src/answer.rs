@@ -48,7 +48,9 @@ impl Answer {
         match refusal {
             Refusal::Method(allowed) => answer.add(header::ALLOW, allowed),
             Refusal::ContentType(accepted) => answer.add(header::ACCEPT, &accepted.join(", ")),
-            Refusal::Token => answer.add(header::WWW_AUTHENTICATE, "Bearer"),
+            Refusal::Token | Refusal::AccessToken(_) => {
+                answer.add(header::WWW_AUTHENTICATE, "Bearer")
+            }
             Refusal::Signature(_) => answer.add(header::WWW_AUTHENTICATE, "Webhook-Secret"),
             Refusal::TooFast(limited, _) => answer.limits(std::slice::from_ref(limited)),
             _ => {}

@@ -10,6 +10,7 @@ use std::time::{Instant, SystemTime};
 
 use http::{HeaderMap, Method};
 use pingora::http::RequestHeader;
+use sallyport_security::access_token::Subject;
 use sallyport_sources::Head;
 
 use crate::events::Meters;
@@ -18,6 +19,7 @@ use crate::refusal::{Limited, Refusal};
 use crate::routes::{Accepting, Action, Bot, Found};
 use crate::rules::Rules;
 
+mod access_token;
 mod content_type;
 mod inspection;
 mod length;
@@ -109,6 +111,8 @@ pub(crate) struct Admitted {
     pub(crate) limited: Option<Limited>,
     /// What its head looked like.
     pub(crate) findings: Findings,
+    /// Whom its access token has named.
+    pub(crate) user: Option<Subject>,
     /// Whether it is a webhook that only its body can prove to be genuine: then [`vouch`] has to be asked.
     pub(crate) body_decides: bool,
 }
@@ -140,12 +144,20 @@ pub(crate) fn admit(
     match &route.action {
         Action::Accept(accepting) => admit_webhook(asked, accepting, found.rest, strangers, meters),
         Action::Forward(forwarding) => {
-            // Nobody has vouched for it: what stands behind decides who may come in, so the address is what counts.
+            // Nobody has vouched for it yet, or what stands behind decides who may come in: the address is what counts.
             let limited = asked.step(Rule::AddressLimit, strangers.admit(asked, meters))?;
             asked.step(
                 Rule::Length,
                 length::check(asked, forwarding.body_bytes_max),
             )?;
+            // A signature over a few hundred bytes costs less than looking at everything, and keeps strangers from having it done.
+            let user = match &forwarding.access_token {
+                Some(check) => {
+                    let verdict = access_token::check(asked, route, check, meters);
+                    Some(asked.step(Rule::AccessToken, verdict)?)
+                }
+                None => None,
+            };
             // Last, since it costs most: it reads everything.
             let findings = match &route.inspector {
                 Some(inspector) => {
@@ -156,6 +168,7 @@ pub(crate) fn admit(
             };
             Ok(Admitted {
                 findings,
+                user,
                 ..Admitted::within(limited)
             })
         }

@@ -160,6 +160,7 @@ impl Edge {
             route,
             address,
             headers: &session.req_header().headers,
+            user: exchange.user.as_ref(),
             delivery: None,
         };
         exchange.limits.extend(limits::check(asker, now).await?);
@@ -191,6 +192,7 @@ impl Edge {
         let admitted = checks::admit(&asked, &found, &rules.strangers, &self.meters)?;
         exchange.limits.extend(admitted.limited);
         exchange.findings.join(admitted.findings);
+        exchange.user = admitted.user;
         Ok(Judged {
             rest: found.rest.to_owned(),
             body_decides: admitted.body_decides,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
+use sallyport_security::access_token::Rejected;
 use sallyport_security::{InvalidQuota, Quota, RateLimiter, addresses};
 use sallyport_telemetry::metrics::{Counters, Gauge, Gauges, Held, Histograms};
 use sallyport_telemetry::trace::{KeepPolicy, SpanSink, Trail};
@@ -80,6 +81,7 @@ pub(crate) struct Meters {
     pub(crate) states: ConnectionStates,
     limits: Counters,
     signatures: Counters,
+    access_tokens: Counters,
     inspections: Counters,
     rejected: Counters,
     witnessed: RateLimiter<&'static str>,
@@ -119,6 +121,7 @@ impl Meters {
                     .flat_map(|limiter| [[limiter, "allowed"], [limiter, "limited"]]),
             ),
             signatures: Counters::new(Metric::SignatureChecks),
+            access_tokens: Counters::new(Metric::AccessTokenChecks),
             inspections: Counters::new(Metric::InspectionFindings),
             rejected: Counters::new(Metric::IntakeRejected),
             witnessed: RateLimiter::new(
@@ -133,6 +136,12 @@ impl Meters {
 
     /// Registers what routes and bots move, so that each series is exposed before its first event.
     pub(crate) fn expose(&self, table: &RouteTable) {
+        for route in table.iter().filter(|route| route.token_check().is_some()) {
+            let rejected = Rejected::ALL.into_iter().map(Rejected::reason);
+            for outcome in std::iter::once("ok").chain(rejected) {
+                self.access_tokens.of(&[&*route.template, outcome]);
+            }
+        }
         let accepting = table.iter().filter_map(|route| route.accepting());
         for bot in accepting.flat_map(Accepting::bots) {
             for outcome in ["ok", "bad", "missing", "stale"] {
@@ -174,6 +183,11 @@ impl Meters {
     /// A secret or a signature was checked.
     pub(crate) fn signature(&self, source: &str, outcome: &'static str) {
         self.signatures.of(&[source, outcome]).increment();
+    }
+
+    /// An access token was checked.
+    pub(crate) fn access_token(&self, route: &str, outcome: &'static str) {
+        self.access_tokens.of(&[route, outcome]).increment();
     }
 
     /// A request has ended, answered or not.
@@ -266,6 +280,7 @@ impl Meters {
                     decision = "refused",
                     reason = refusal.reason(),
                     detail = %refusal.detail(),
+                    note = refusal.note(),
                     inspection = exchange.findings().map(tracing::field::display),
                     http.request.method = exchange.method_name(),
                     http.route = exchange.route_name(),

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use http::{Method, StatusCode};
 use jiff::Timestamp;
+use sallyport_security::access_token::Subject;
 use sallyport_security::addresses;
 use sallyport_telemetry::metrics::Held;
 use sallyport_telemetry::trace::{SpanContext, SpanKind, SpanRecord, SpanStatus, Value};
@@ -39,6 +40,8 @@ pub(crate) struct Exchange {
     /// `1.0`, `1.1` or `2`.
     pub(crate) version: &'static str,
     pub(crate) route: Option<Arc<Route>>,
+    /// On a route with access tokens: whom this one has named.
+    pub(crate) user: Option<Subject>,
     /// For webhooks: who sends them, as metrics call it.
     pub(crate) source: Option<Arc<str>>,
     /// What is left of the limits that it counted against.
@@ -86,6 +89,7 @@ impl Exchange {
             scheme: "http",
             version: "1.1",
             route: None,
+            user: None,
             source: None,
             limits: Vec::new(),
             findings: Findings::default(),
@@ -162,6 +166,9 @@ impl Exchange {
         let mut status_of_span = SpanStatus::Unset;
         if let Some(refusal) = &self.refusal {
             set("error.type", refusal.reason().into());
+            if let Some(note) = refusal.note() {
+                set("sallyport.refusal.note", note.into());
+            }
             // A refused stranger is no fault of this house: the span fails only when the house did.
             if refusal.is_ours() {
                 status_of_span = SpanStatus::Error(refusal.detail());

@@ -75,6 +75,8 @@ pub enum Outcome {
         reason: &'static str,
         /// What the sender reads.
         detail: String,
+        /// What no sender reads, if there is more to say.
+        note: Option<String>,
     },
 }
 
@@ -140,6 +142,7 @@ fn refused(refusal: Refusal) -> Outcome {
         status: refusal.status().as_u16(),
         reason: refusal.reason(),
         detail: refusal.detail(),
+        note: refusal.note(),
     }
 }
 

@@ -16,6 +16,9 @@ use crate::exchange::Exchange;
 use crate::refusal::Refusal;
 use crate::routes::Forwarding;
 
+/// Whom a request comes from, as its access token has proved.
+const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
+
 /// Fields by which a stranger could pretend to be somebody, or to come from somewhere else. Ours replace them.
 const NOT_FROM_STRANGERS: [HeaderName; 12] = [
     header::FORWARDED,
@@ -27,7 +30,7 @@ const NOT_FROM_STRANGERS: [HeaderName; 12] = [
     HeaderName::from_static("x-forwarded-proto"),
     HeaderName::from_static("x-forwarded-port"),
     HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("x-user-id"),
+    USER_ID,
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("request-id"),
 ];
@@ -55,13 +58,50 @@ pub(crate) fn dress_request(
     for name in &NOT_FROM_STRANGERS {
         request.remove_header(name);
     }
+    remove_lookalikes(request);
     request.insert_header("traceparent", exchange.span.traceparent())?;
     request.insert_header(REQUEST_ID, exchange.span.trace_id.to_string())?;
     request.insert_header("x-forwarded-proto", exchange.scheme)?;
+    introduce(request, exchange)?;
     if let Some(address) = exchange.address {
         request.insert_header("x-forwarded-for", address_text(address))?;
     }
     Ok(())
+}
+
+/// Says whom the caller's access token has named, if the route asks for one; the token itself goes no further unless it is meant to.
+fn introduce(request: &mut RequestHeader, exchange: &Exchange) -> pingora::Result<()> {
+    let check = exchange
+        .route
+        .as_ref()
+        .and_then(|route| route.token_check());
+    if check.is_some_and(|check| !check.hand_on) {
+        request.remove_header(&header::AUTHORIZATION);
+    }
+    match &exchange.user {
+        Some(user) => request.insert_header(USER_ID, user.name()),
+        None => Ok(()),
+    }
+}
+
+/// Takes away what would be one of our names to a reader who takes `_` for `-`, as CGI and its heirs do.
+fn remove_lookalikes(request: &mut RequestHeader) {
+    let is_lookalike = |name: &&HeaderName| {
+        let name = name.as_str();
+        name.contains('_')
+            && NOT_FROM_STRANGERS
+                .iter()
+                .any(|known| known.as_str() == name.replace('_', "-"))
+    };
+    let lookalikes: Vec<_> = request
+        .headers
+        .keys()
+        .filter(is_lookalike)
+        .cloned()
+        .collect();
+    for name in &lookalikes {
+        request.remove_header(name);
+    }
 }
 
 /// Gives an upstream's answer the fields that every answer of the edge has.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderMap, header};
+use sallyport_security::access_token::Subject;
 use sallyport_security::{FleetLimiter, InvalidQuota, LimitKey, Redis};
 use sallyport_sources::{Delivery, Urgency};
 
@@ -38,6 +39,8 @@ pub(crate) struct Asker<'r> {
     pub(crate) route: &'r Route,
     pub(crate) address: IpAddr,
     pub(crate) headers: &'r HeaderMap,
+    /// On a route with access tokens: whom the caller's has named.
+    pub(crate) user: Option<&'r Subject>,
     /// For a webhook: the bot that it is for, and what it is.
     pub(crate) delivery: Option<(&'r Bot, &'r Delivery)>,
 }
@@ -131,10 +134,13 @@ impl<'r> Asker<'r> {
             Dimension::Bot => text(bot.map(|bot| bot.name.as_str())),
             Dimension::Tenant => text(bot.map(|bot| bot.tenant.as_str())),
             Dimension::Chat => text(delivery.map(|delivery| delivery.key.as_str())),
-            Dimension::User => {
-                let named = delivery.and_then(|delivery| delivery.subject.as_deref());
-                text(named.or(delivery.map(|delivery| delivery.key.as_str())))
-            }
+            Dimension::User => match (self.user, delivery) {
+                (Some(user), _) => Cow::Owned(person(user)),
+                (None, delivery) => {
+                    let named = delivery.and_then(|delivery| delivery.subject.as_deref());
+                    text(named.or(delivery.map(|delivery| delivery.key.as_str())))
+                }
+            },
             Dimension::ApiKey => match self.api_key() {
                 Some(key) => Cow::Borrowed(key),
                 None => self.address(),
@@ -159,6 +165,11 @@ impl<'r> Asker<'r> {
             .map(|(_, token)| token.trim().as_bytes());
         bearer.or_else(|| self.headers.get(API_KEY).map(http::HeaderValue::as_bytes))
     }
+}
+
+/// Two issuers may call two people the same. Neither of the two parts holds a line break.
+fn person(user: &Subject) -> Vec<u8> {
+    [user.issuer(), user.name()].join("\n").into_bytes()
 }
 
 /// Counts a request against all limits of its route. Returns how each of them stands then.
@@ -220,6 +231,7 @@ mod tests {
                 route: &route,
                 address: address.parse().unwrap(),
                 headers: &headers,
+                user: None,
                 delivery: None,
             })
         };

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use sallyport_security::Decision;
+use sallyport_security::access_token::Rejected;
 use sallyport_sources::Provider;
 
 use crate::inspection::Findings;
@@ -55,6 +56,8 @@ pub(crate) enum Refusal {
     Signature(sallyport_sources::Refusal),
     /// The page needs a token, and none of those it takes was shown.
     Token,
+    /// The route needs an access token, and none that is believed was shown; why is for our own eyes.
+    AccessToken(Rejected),
     /// The body cannot be a delivery; where and why.
     NotADelivery(&'static str, String),
     /// A bucket is empty; the status by which the sender understands that it should send again later.
@@ -110,7 +113,7 @@ impl Refusal {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Signature(_) | Self::Token => StatusCode::UNAUTHORIZED,
+            Self::Signature(_) | Self::Token | Self::AccessToken(_) => StatusCode::UNAUTHORIZED,
             Self::TooFast(_, status) => *status,
             Self::NotStored(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream => StatusCode::BAD_GATEWAY,
@@ -141,6 +144,7 @@ impl Refusal {
             Self::Attack(_) => "inspection",
             Self::Signature(_) => "signature",
             Self::Token => "token",
+            Self::AccessToken(_) => "access_token",
             Self::NotADelivery(..) => "not_a_delivery",
             Self::TooFast(..) => "rate_limited",
             Self::NotStored(_) => "not_stored",
@@ -165,7 +169,7 @@ impl Refusal {
             Self::Method(_) => &pages::METHOD_NOT_ALLOWED,
             Self::ContentType(_) => &pages::UNSUPPORTED_TYPE,
             Self::BodyTooLarge(_) => &pages::BODY_TOO_LARGE,
-            Self::Signature(_) | Self::Token => &pages::NOT_AUTHENTICATED,
+            Self::Signature(_) | Self::Token | Self::AccessToken(_) => &pages::NOT_AUTHENTICATED,
             Self::NotADelivery(..) => &pages::INVALID_BODY,
             Self::TooFast(..) => &pages::RATE_LIMITED,
             Self::NotStored(_) => &pages::NOT_STORED,
@@ -214,6 +218,10 @@ impl Refusal {
                 .to_owned(),
             Self::Signature(step) => format!("Not verified: {step}."),
             Self::Token => "Send the token as Authorization: Bearer.".to_owned(),
+            // The same whatever was wrong, or a stranger would learn what to try next.
+            Self::AccessToken(_) => {
+                "Send a valid access token as Authorization: Bearer.".to_owned()
+            }
             Self::NotADelivery(_, complaint) => format!("The body was not stored: {complaint}."),
             Self::TooFast(limited, _) => format!(
                 "The limit of {} requests in {} s is used up. Try again in {} s.",
@@ -234,6 +242,14 @@ impl Refusal {
             Self::Internal => {
                 "Something went wrong here. Quote the code when you report it.".to_owned()
             }
+        }
+    }
+
+    /// What stands in log, trace and `sallyport explain` beside the reason, and no caller reads.
+    pub(crate) fn note(&self) -> Option<String> {
+        match self {
+            Self::AccessToken(rejected) => Some(rejected.to_string()),
+            _ => None,
         }
     }
 
@@ -262,6 +278,7 @@ impl Refusal {
             | Self::Attack(_)
             | Self::Signature(_)
             | Self::Token
+            | Self::AccessToken(_)
             | Self::NotADelivery(..)
             | Self::Internal => None,
         }

@@ -17,8 +17,10 @@ use crate::rules::InvalidRules;
 use crate::settings::{ForwardSettings, HealthPage, NAME_ENDS, RouteSettings, Settings};
 
 mod accepting;
+mod token_check;
 
 pub(crate) use accepting::{Accepting, Bot};
+pub(crate) use token_check::TokenCheck;
 
 /// All routes, in the order in which they are tried.
 pub(crate) struct RouteTable(Vec<Arc<Route>>);
@@ -71,6 +73,8 @@ pub(crate) struct Forwarding {
     pub(crate) connect_deadline: Duration,
     pub(crate) answer_deadline: Duration,
     pub(crate) pages: bool,
+    /// How it knows its callers, if it does.
+    pub(crate) access_token: Option<TokenCheck>,
 }
 
 /// A path that was found.
@@ -154,7 +158,7 @@ impl Route {
             )
         } else if let Some(forward) = &settings.forward {
             (
-                Action::Forward(Forwarding::new(forward)),
+                Action::Forward(Forwarding::new(&settings.path, forward)?),
                 methods_of(forward),
             )
         } else {
@@ -179,6 +183,14 @@ impl Route {
         match &self.action {
             Action::Accept(accepting) => Some(accepting),
             Action::Forward(_) | Action::Health(_) | Action::Status(_) | Action::Problems => None,
+        }
+    }
+
+    /// How it knows its callers by their access tokens, if it does.
+    pub(crate) fn token_check(&self) -> Option<&TokenCheck> {
+        match &self.action {
+            Action::Forward(forwarding) => forwarding.access_token.as_ref(),
+            Action::Accept(_) | Action::Health(_) | Action::Status(_) | Action::Problems => None,
         }
     }
 
@@ -248,14 +260,18 @@ fn methods_of(forward: &ForwardSettings) -> Vec<Method> {
 }
 
 impl Forwarding {
-    fn new(settings: &ForwardSettings) -> Self {
-        Self {
+    fn new(path: &str, settings: &ForwardSettings) -> Result<Self, InvalidRules> {
+        let access_token = settings.access_token.as_ref();
+        Ok(Self {
             upstream: settings.upstream,
             body_bytes_max: settings.body_bytes_max,
             body_deadline: Duration::from_millis(settings.body_deadline_ms),
             connect_deadline: Duration::from_millis(settings.connect_deadline_ms),
             answer_deadline: Duration::from_millis(settings.answer_deadline_ms),
             pages: settings.pages,
-        }
+            access_token: access_token
+                .map(|settings| TokenCheck::new(path, settings))
+                .transpose()?,
+        })
     }
 }

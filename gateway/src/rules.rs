@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use sallyport_security::access_token::UnfitTokenKey;
 use sallyport_security::{InvalidQuota, Redis};
 use sallyport_sources::InvalidHook;
 
@@ -45,6 +46,15 @@ pub enum InvalidRules {
         path: String,
         /// What it is called.
         name: String,
+    },
+    /// A key of access tokens cannot be used.
+    #[error("no access token that is sent to {path} could be judged")]
+    TokenKey {
+        /// The path of its route.
+        path: String,
+        /// Which key, and why not.
+        #[source]
+        source: UnfitTokenKey,
     },
     /// What is sent to a hook could not be verified.
     #[error("nothing that is sent to {name} of {path} could be verified")]

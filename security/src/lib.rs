@@ -14,6 +14,8 @@ mod compare;
 
 pub mod signature;
 
+pub mod access_token;
+
 pub mod private_file;
 
 pub mod sealed;

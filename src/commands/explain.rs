@@ -129,7 +129,11 @@ fn lines(probe: &Probe, explanation: &Explanation) -> Vec<String> {
             status,
             reason,
             detail,
-        } => format!("{status} ({reason}): {detail}"),
+            note,
+        } => match note {
+            Some(note) => format!("{status} ({reason}): {detail} To you: {note}."),
+            None => format!("{status} ({reason}): {detail}"),
+        },
     });
     lines
 }

@@ -117,6 +117,8 @@ catalogue! {
         "Rules of the inspection that matched, and what was done about it.";
     SignatureChecks: Counter, Count, "sallyport_signature_checks_total", [Source, Outcome],
         "Checks of a webhook's secret or signature.";
+    AccessTokenChecks: Counter, Count, "sallyport_access_token_checks_total", [HttpRoute, Outcome],
+        "Checks of a caller's access token, by what was wrong with it.";
     IntakeAccepted: Counter, Count, "sallyport_intake_accepted_total", [Source, Sink],
         "Deliveries that were stored and answered with a 2xx.";
     IntakeRejected: Counter, Count, "sallyport_intake_rejected_total", [Source, Reason], "Deliveries that were refused.";

@@ -44,6 +44,8 @@ pub enum Rule {
     Signature,
     /// The token of a page.
     Token,
+    /// The caller's access token.
+    AccessToken,
     /// The limits of a bot or hook and of its route.
     BotLimit,
     /// The body itself.
@@ -74,6 +76,7 @@ impl Rule {
             Self::FailureLimit => "limit failures",
             Self::Signature => "signature",
             Self::Token => "token",
+            Self::AccessToken => "access token",
             Self::BotLimit => "limit bot",
             Self::Body => "body",
             Self::Delivery => "delivery",
@@ -103,6 +106,7 @@ impl Rule {
             Self::FailureLimit => "the address has not been refused too often",
             Self::Signature => "the sender has proved who it is",
             Self::Token => "the caller shows a token of this page",
+            Self::AccessToken => "the caller's token is genuine, for this route, and valid now",
             Self::BotLimit => "the bot or hook and the route have requests left",
             Self::Body => "the body is not too long",
             Self::Delivery => "the body is a delivery, or a question, that everybody reads alike",

@@ -104,7 +104,7 @@ pub(crate) const NOT_AUTHENTICATED: Page = Page {
     name: "not-authenticated",
     title: "Not authenticated",
     meaning: "The request does not prove who sent it: the secret or token is missing, or it is not a current one.",
-    fix: "Send the secret that was agreed on. For Telegram, set the webhook again with the current secret_token.",
+    fix: "Send the secret that was agreed on, or an access token that has not expired. For Telegram, set the webhook again with the current secret_token.",
 };
 
 pub(crate) const INVALID_BODY: Page = Page {

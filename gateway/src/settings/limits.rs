@@ -91,11 +91,15 @@ impl LimitSettings {
         })
     }
 
-    /// The first thing that it tells apart and that nobody knows on a route of this kind.
-    pub(super) fn unknown_on(&self, accepts: bool) -> Option<Dimension> {
+    /// The first thing that it tells apart and that nobody knows on this route.
+    pub(super) fn unknown_on(&self, route: &RouteSettings) -> Option<Dimension> {
+        let accepts = route.accept.is_some();
+        let forward = route.forward.as_ref();
+        let has_tokens = forward.is_some_and(|forward| forward.access_token.is_some());
         let known = |dimension: &Dimension| match dimension {
             Dimension::Address | Dimension::ApiKey => !accepts,
-            Dimension::User | Dimension::Chat | Dimension::Bot | Dimension::Tenant => accepts,
+            Dimension::User => accepts || has_tokens,
+            Dimension::Chat | Dimension::Bot | Dimension::Tenant => accepts,
             Dimension::Route => true,
         };
         self.by.iter().find(|dimension| !known(dimension)).copied()
@@ -112,7 +116,8 @@ pub enum Dimension {
     /// The bearer token, or `X-API-Key`, as it is shown and before anybody has checked it; without one, the address. On
     /// forward routes.
     ApiKey,
-    /// Whom a delivery is about; its chat when it names nobody. On accept routes.
+    /// Whom a delivery is about; its chat when it names nobody. On accept routes, and on forward routes with access tokens, where
+    /// it is whom the token names.
     User,
     /// The conversation, which is what a delivery is kept in order with. On accept routes.
     Chat,
@@ -180,7 +185,7 @@ fn fits(settings: &Settings, route: &RouteSettings, name: &str) -> Result<(), Va
             format!("the route {path} asks for the limit {name:?}, which limits does not have");
         return Err(refuse("limits", message));
     };
-    match limit.unknown_on(route.accept.is_some()) {
+    match limit.unknown_on(route) {
         None => Ok(()),
         Some(dimension) => {
             let by = dimension.name();

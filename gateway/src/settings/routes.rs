@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use sallyport_security::Secret;
+use sallyport_security::access_token::AccessTokenSettings;
 use sallyport_security::inspection::{InspectionSettings, Mode};
 use serde::Deserialize;
 use validator::{Validate, ValidationError};
@@ -102,6 +103,9 @@ pub struct ForwardSettings {
     /// Whether pages for people lie there: they get the headers of pages, and over plain HTTP their readers are sent on to https.
     #[serde(default)]
     pub pages: bool,
+    /// Which access tokens open it, and name whom requests come from. Absent: what stands behind decides who may come in.
+    #[validate(nested)]
+    pub access_token: Option<AccessTokenSettings>,
 }
 
 fn default_methods() -> Vec<String> {

@@ -13,6 +13,7 @@ mod senders;
 mod upstream;
 
 mod accepting;
+mod access_tokens;
 mod acme;
 mod bad_input;
 mod certificates;
