@@ -13,7 +13,13 @@ pub fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
     Digest::of(left).matches(right)
 }
 
-/// The fingerprint of a secret, computed once, so that comparing a stranger's value with it hashes that value only.
+/// The fingerprint of a secret, computed once, so that comparing a stranger's value with it hashes that value only. It has no `==`:
+///
+/// ```compile_fail,E0369
+/// use sallyport_security::Digest;
+///
+/// assert!(Digest::of(b"key") == Digest::of(b"key"));
+/// ```
 #[derive(Clone)]
 pub struct Digest([u8; 32]);
 

@@ -2,6 +2,13 @@
 //!
 //! It exists so that bytes are judged in one place, in constant time, by code that has been judged itself (ring). What is signed
 //! where, and in which letters a signature is written, differs from provider to provider and is theirs to know.
+//!
+//! Nowhere else in the house is a MAC made: `clippy.toml` bans it, and what is made here has no `==`.
+
+#![expect(
+    clippy::disallowed_types,
+    reason = "this is where MACs are made and compared"
+)]
 
 use ring::hmac;
 use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
@@ -53,8 +60,8 @@ impl MacKey {
     }
 
     /// The MAC of `parts`, one after the other, with nothing between them.
-    pub fn sign(&self, parts: &[&[u8]]) -> Vec<u8> {
-        self.tag(parts).as_ref().to_vec()
+    pub fn sign(&self, parts: &[&[u8]]) -> Mac {
+        Mac(self.tag(parts))
     }
 
     /// Whether one of `candidates` is the MAC of `parts`. All of them are compared, in constant time, whichever matches.
@@ -81,6 +88,23 @@ impl MacKey {
 impl std::fmt::Debug for MacKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("[redacted]")
+    }
+}
+
+/// A MAC, to be sent. It cannot be compared, or somebody would: what came from outside is for [`MacKey::matches_any`].
+///
+/// ```compile_fail,E0369
+/// use sallyport_security::signature::{MacHash, MacKey};
+///
+/// let key = MacKey::new(MacHash::Sha256, b"key");
+/// assert!(key.sign(&[b"body"]) == key.sign(&[b"body"]));
+/// ```
+pub struct Mac(hmac::Tag);
+
+impl Mac {
+    /// Its bytes, for whoever writes them into a request.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_ref()
     }
 }
 
@@ -155,7 +179,7 @@ mod tests {
     #[test]
     fn macs_are_those_of_rfc_2202_and_rfc_4231() {
         let parts: &[&[u8]] = &[b"what do ya want ", b"for nothing?"];
-        let mac = |hash| hex(&MacKey::new(hash, b"Jefe").sign(parts));
+        let mac = |hash| hex(MacKey::new(hash, b"Jefe").sign(parts).as_bytes());
 
         assert_eq!(
             mac(MacHash::Sha1),
@@ -206,9 +230,9 @@ mod tests {
             let key = MacKey::new(MacHash::Sha256, b"key");
             let right = key.sign(&[&body]);
             let wrong = MacKey::new(MacHash::Sha256, b"other").sign(&[&body]);
-            let mut candidates = vec![wrong.as_slice(); before];
-            candidates.push(&right);
-            candidates.extend(vec![wrong.as_slice(); after]);
+            let mut candidates = vec![wrong.as_bytes(); before];
+            candidates.push(right.as_bytes());
+            candidates.extend(vec![wrong.as_bytes(); after]);
 
             prop_assert!(key.matches_any(&[&body], candidates.iter().copied()));
             candidates.remove(before);

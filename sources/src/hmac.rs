@@ -193,8 +193,8 @@ pub fn sign(
     let mac = scheme.mac_key(secret)?;
     let mac = mac.sign(&scheme.template.filled(id, &timestamp, body));
     let mac = match scheme.encoding {
-        Encoding::Hex => encoding::hex(&mac),
-        Encoding::Base64 => encoding::base64(&mac),
+        Encoding::Hex => encoding::hex(mac.as_bytes()),
+        Encoding::Base64 => encoding::base64(mac.as_bytes()),
     };
     let mut head = head_of([(scheme.header, &format!("{}{mac}", scheme.prefix))])?;
     if let Some((header, _window)) = scheme.timestamp {

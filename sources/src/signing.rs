@@ -37,5 +37,5 @@ pub(crate) fn head_of<const N: usize>(
 /// The MAC of `parts` with SHA-256 under the text of `secret`, in hexadecimal digits.
 pub(crate) fn hex_sha256(secret: &Secret, parts: &[&[u8]]) -> String {
     let key = MacKey::new(MacHash::Sha256, secret.expose().as_bytes());
-    encoding::hex(&key.sign(parts))
+    encoding::hex(key.sign(parts).as_bytes())
 }

@@ -143,7 +143,7 @@ pub fn sign(
 ) -> Result<HeaderMap, CannotSign> {
     let timestamp = seconds_of(now).to_string();
     let mac = mac_key(secret.expose())?.sign(&signed(id, &timestamp, body));
-    let signature = format!("{SCHEME}{}", encoding::base64(&mac));
+    let signature = format!("{SCHEME}{}", encoding::base64(mac.as_bytes()));
     head_of([
         (ID_HEADER, id),
         (TIMESTAMP_HEADER, &timestamp),
