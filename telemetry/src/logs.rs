@@ -6,6 +6,7 @@
 mod json;
 mod layer;
 mod line;
+mod misleading;
 mod queue;
 mod rotation;
 mod short;

@@ -3,6 +3,7 @@
 use tracing::Level;
 
 use super::line::{Line, Value};
+use super::misleading::misleads;
 use crate::Identity;
 
 /// Writes lines as JSON objects.
@@ -92,7 +93,7 @@ fn write_value(out: &mut String, value: &Value) {
     }
 }
 
-/// A text in quotes, with quotes, backslashes and control characters escaped: a stranger's line break makes no second line.
+/// A text in quotes, with quotes, backslashes and whatever misleads a reader escaped; all of that lies below U+10000: a stranger's line break makes no second line.
 fn quoted(out: &mut String, text: &str) {
     out.push('"');
     for character in text.chars() {
@@ -102,9 +103,7 @@ fn quoted(out: &mut String, text: &str) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            control if control.is_control() => {
-                out.push_str(&format!("\\u{:04x}", u32::from(control)))
-            }
+            hidden if misleads(hidden) => out.push_str(&format!("\\u{:04x}", u32::from(hidden))),
             other => out.push(other),
         }
     }

@@ -3,6 +3,7 @@
 use tracing::Level;
 
 use super::line::{Line, Value};
+use super::misleading::misleads;
 
 const DIM: &str = "\x1b[2m";
 const PLAIN: &str = "\x1b[0m";
@@ -88,10 +89,10 @@ fn write_value(out: &mut String, value: &Value) {
     }
 }
 
-/// Control characters are written as escapes: a stranger's bytes must not drive somebody's terminal.
+/// What misleads a reader is written by its number: a stranger's bytes must not drive somebody's terminal.
 fn escaped(out: &mut String, text: &str) {
     for character in text.chars() {
-        if character.is_control() {
+        if misleads(character) {
             out.extend(character.escape_default());
         } else {
             out.push(character);
