@@ -1,5 +1,5 @@
 # Every way to run, test and check Sallyport. CI calls the same targets.
-.PHONY: help run test simulate faults lint waf bench clean-data
+.PHONY: help run test simulate faults lint waf conformance bench clean-data
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -21,6 +21,9 @@ lint: ## rustfmt, clippy with warnings as errors, licences, bans and sources of 
 
 waf: ## judge public attacks and harmless texts by the input inspection, with both gates (ARGS=--misses)
 	@scripts/waf $(ARGS)
+
+conformance: ## let h2spec, testssl.sh, sslyze and the MDN HTTP Observatory judge a real edge; docs/conformance.md
+	@scripts/conformance
 
 bench: ## measure; results belong into docs/benchmarks.md
 	@scripts/bench $(ARGS)
