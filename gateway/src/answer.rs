@@ -48,6 +48,8 @@ impl Answer {
         match refusal {
             Refusal::Method(allowed) => answer.add(header::ALLOW, allowed),
             Refusal::ContentType(accepted) => answer.add(header::ACCEPT, &accepted.join(", ")),
+            // Why a 415 is one (RFC 9110, section 15.5.16).
+            Refusal::Coding => answer.add(header::ACCEPT_ENCODING, "identity"),
             Refusal::Token | Refusal::AccessToken(_) => {
                 answer.add(header::WWW_AUTHENTICATE, "Bearer")
             }

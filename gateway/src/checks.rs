@@ -20,6 +20,7 @@ use crate::routes::{Accepting, Action, Bot, Found};
 use crate::rules::Rules;
 
 mod access_token;
+mod coding;
 mod content_type;
 mod inspection;
 mod length;
@@ -146,6 +147,7 @@ pub(crate) fn admit(
         Action::Forward(forwarding) => {
             // Nobody has vouched for it yet, or what stands behind decides who may come in: the address is what counts.
             let limited = asked.step(Rule::AddressLimit, strangers.admit(asked, meters))?;
+            asked.step(Rule::Coding, coding::check(asked))?;
             asked.step(
                 Rule::Length,
                 length::check(asked, forwarding.body_bytes_max),
@@ -194,9 +196,10 @@ fn admit_webhook(
 ) -> Result<Admitted, Refusal> {
     let bot = accepting.bot(name).ok_or(Refusal::UnknownBot);
     let bot = asked.step(Rule::Bot, bot)?;
-    // Two headers, no hashing: what cannot be right is not worth a comparison of secrets.
+    // Three headers, no hashing: what cannot be right is not worth a comparison of secrets.
     let types = bot.provider.media_types();
     asked.step(Rule::ContentType, content_type::check(asked, types))?;
+    asked.step(Rule::Coding, coding::check(asked))?;
     asked.step(Rule::Length, length::check(asked, accepting.body_bytes_max))?;
     // Reads a few headers. The body is still on the wire, so a forged request has cost next to nothing.
     match signature::check_head(asked, bot, meters)? {

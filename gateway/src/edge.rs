@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -40,6 +40,8 @@ pub(crate) struct Edge {
     pub(crate) rules: CurrentRules,
     pub(crate) pace: Pace,
     pub(crate) fields_max: usize,
+    /// How long a client may take nothing of an answer.
+    pub(crate) write_deadline: Duration,
     pub(crate) shelf: Arc<dyn Shelf>,
     pub(crate) challenges: Challenges,
     pub(crate) health: Health,
@@ -282,6 +284,8 @@ impl ProxyHttp for Edge {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<bool> {
         // One set of rules for the whole request, whatever is reloaded meanwhile.
         let rules = self.rules.load_full();
+        // On HTTP/2 a client may take all frames and still leave an answer without a window.
+        session.set_write_timeout(Some(self.write_deadline));
         let exchange = ctx.insert(self.meet(&rules, session));
         let course = self.receive(&rules, session, exchange).await;
         let sent = match course {

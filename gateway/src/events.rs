@@ -37,10 +37,12 @@ pub(crate) enum Connected {
     HeadTooLarge,
     /// On a door that asks for a PROXY header: none, a malformed one, or one from somebody whom we do not trust.
     ProxyHeader,
+    /// HTTP/2: more frames came than may that carry nothing.
+    Flood,
 }
 
 impl Connected {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Accepted,
         Self::Limit,
         Self::Denied,
@@ -48,6 +50,7 @@ impl Connected {
         Self::HeadTimeout,
         Self::HeadTooLarge,
         Self::ProxyHeader,
+        Self::Flood,
     ];
 
     fn name(self) -> &'static str {
@@ -59,6 +62,7 @@ impl Connected {
             Self::HeadTimeout => "head_timeout",
             Self::HeadTooLarge => "head_too_large",
             Self::ProxyHeader => "proxy_header",
+            Self::Flood => "flood",
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::body::Pace;
 use crate::edge::Edge;
 use crate::events::Meters;
 use crate::head::HeadLimits;
-use crate::listeners::{self, Certificates, Connections, Doorway, Entrance, Linger};
+use crate::listeners::{self, Certificates, Connections, Doorway, Entrance, Linger, files};
 use crate::rules::{Changes, CurrentRules, InvalidRules, Rules};
 use crate::settings::{Door, Settings};
 
@@ -266,6 +266,7 @@ impl GatewayHandle {
             rules: Arc::clone(&self.rules),
             pace: Pace::new(limits),
             fields_max: limits.head_fields_max,
+            write_deadline: Duration::from_millis(limits.write_deadline_ms),
             shelf: parts.shelf,
             challenges: parts.challenges,
             health: parts.health,
@@ -282,12 +283,18 @@ impl GatewayHandle {
         Doorway {
             proxy: Arc::new(proxy),
             meters: Arc::clone(&self.meters),
-            connections: Connections::new(limits.total_max, limits.per_address_max),
+            connections: Connections::new(
+                files::room_for(limits.total_max),
+                limits.per_address_max,
+            ),
             rules: Arc::clone(&self.rules),
             head,
             head_deadline: Duration::from_millis(limits.head_deadline_ms),
             handshake_deadline: Duration::from_millis(limits.handshake_deadline_ms),
             idle: Duration::from_millis(limits.idle_ms),
+            write_deadline: Duration::from_millis(limits.write_deadline_ms),
+            stalled: Arc::default(),
+            control_frames_per_second_max: limits.control_frames_per_second_max,
             linger: Linger {
                 succeeded: parts.succeeded,
                 patient: settings.drain_deadline().saturating_sub(PATIENCE_MARGIN),

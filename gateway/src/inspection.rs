@@ -119,8 +119,7 @@ impl HeldBody {
             text if text.starts_with("text/") => Format::Text,
             _ => return None,
         };
-        let is_encoded = headers.contains_key(header::CONTENT_ENCODING);
-        (!is_encoded).then(|| Self {
+        Some(Self {
             format,
             bytes: BytesMut::new(),
         })

@@ -22,9 +22,12 @@ use crate::rules::CurrentRules;
 
 mod connections;
 mod entrance;
+pub(crate) mod files;
+mod frames;
 mod gathered;
 mod http1;
 mod http2;
+mod patience;
 mod proxy_header;
 mod tls;
 
@@ -33,6 +36,8 @@ pub(crate) use connections::Connections;
 pub(crate) use entrance::Entrance;
 use gathered::Gathered;
 pub(crate) use http2::options as h2_options;
+use patience::Patience;
+pub(crate) use patience::Waiting;
 pub use tls::{
     CertificateChanges, CertificateFacts, CertificateFault, CertificateRefused, Certificates,
     PemPair, PemSet, TlsProfile,
@@ -52,6 +57,10 @@ pub(crate) struct Doorway {
     pub(crate) head_deadline: Duration,
     pub(crate) handshake_deadline: Duration,
     pub(crate) idle: Duration,
+    pub(crate) write_deadline: Duration,
+    /// Clients, of all connections, that do not take what is written.
+    pub(crate) stalled: Arc<Waiting>,
+    pub(crate) control_frames_per_second_max: u32,
     pub(crate) linger: Linger,
     pub(crate) tracker: TaskTracker,
     /// Cancelled when the drain begins.
@@ -127,6 +136,11 @@ impl Doorway {
         });
     }
 
+    /// The patience with a client that does not take what is written.
+    fn writing(&self) -> Patience {
+        Patience::shared(self.write_deadline, Arc::clone(&self.stalled))
+    }
+
     async fn serve(
         &self,
         entrance: &Entrance,
@@ -144,7 +158,8 @@ impl Doorway {
             // An authority has seen what it wanted in the handshake, and says nothing more.
             Some(ALPN::Custom(_)) => {}
             Some(ALPN::H1 | ALPN::H2H1) | None => {
-                http1::serve(self, Box::new(Gathered::new(stream))).await;
+                let gathered = Gathered::new(stream, self.writing());
+                http1::serve(self, Box::new(gathered)).await;
             }
         }
     }

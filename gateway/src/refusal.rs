@@ -42,6 +42,8 @@ pub(crate) enum Refusal {
     Method(Arc<str>),
     /// The route takes these types only.
     ContentType(&'static [&'static str]),
+    /// The body is compressed.
+    Coding,
     /// The body is, or says that it is, larger than this.
     BodyTooLarge(usize),
     /// The body was not complete in time.
@@ -111,7 +113,7 @@ impl Refusal {
             Self::Address | Self::Attack(_) => StatusCode::FORBIDDEN,
             Self::NoRoute | Self::UnknownBot => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::ContentType(_) | Self::Coding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Signature(_) | Self::Token | Self::AccessToken(_) => StatusCode::UNAUTHORIZED,
             Self::TooFast(_, status) => *status,
@@ -136,6 +138,7 @@ impl Refusal {
             Self::UnknownBot => "unknown_bot",
             Self::Method(_) => "method",
             Self::ContentType(_) => "content_type",
+            Self::Coding => "coding",
             Self::BodyTooLarge(_) => "body_too_large",
             Self::BodyTooSlow(_) => "body_too_slow",
             Self::BodyDribbles(_) => "body_dribbles",
@@ -168,6 +171,7 @@ impl Refusal {
             Self::NoRoute | Self::UnknownBot => &pages::NOT_FOUND,
             Self::Method(_) => &pages::METHOD_NOT_ALLOWED,
             Self::ContentType(_) => &pages::UNSUPPORTED_TYPE,
+            Self::Coding => &pages::COMPRESSED_BODY,
             Self::BodyTooLarge(_) => &pages::BODY_TOO_LARGE,
             Self::Signature(_) | Self::Token | Self::AccessToken(_) => &pages::NOT_AUTHENTICATED,
             Self::NotADelivery(..) => &pages::INVALID_BODY,
@@ -204,6 +208,9 @@ impl Refusal {
             }
             Self::Method(allowed) => format!("This path takes {allowed}."),
             Self::ContentType(accepted) => format!("Send the body as {}.", accepted.join(" or ")),
+            Self::Coding => {
+                "The body is compressed. Send it as it is, without Content-Encoding.".to_owned()
+            }
             Self::BodyTooLarge(max) => format!("The body has more than {max} bytes."),
             Self::BodyTooSlow(deadline) => format!(
                 "The body was not complete within {} s.",
@@ -270,6 +277,7 @@ impl Refusal {
             | Self::UnknownBot
             | Self::Method(_)
             | Self::ContentType(_)
+            | Self::Coding
             | Self::BodyTooLarge(_)
             | Self::BodyTooSlow(_)
             | Self::BodyDribbles(_)

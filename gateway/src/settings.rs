@@ -172,7 +172,8 @@ pub enum HttpService {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConnectionSettings {
-    /// Open connections in total. One costs about 20 KiB and a file descriptor.
+    /// Open connections in total. One costs about 20 KiB and a file descriptor; where a quarter of the files would not be left for
+    /// everything else, fewer are open, and the log says so.
     #[validate(range(min = 1, max = 1_000_000, message = "must be 1–1000000"))]
     pub total_max: usize,
     /// Open connections of one peer address (IPv6: of one /64). Telegram opens at most 100 per bot, from few addresses.
@@ -199,9 +200,16 @@ pub struct ConnectionSettings {
     /// How long a connection may wait for its next request.
     #[validate(range(min = 100, max = 3_600_000, message = "must be 100–3600000 ms"))]
     pub idle_ms: u64,
+    /// How long a client may take nothing of an answer, or of a piece of one on HTTP/2, before the connection is closed.
+    #[validate(range(min = 50, max = 60_000, message = "must be 50–60000 ms"))]
+    pub write_deadline_ms: u64,
     /// Requests at a time on one HTTP/2 connection.
     #[validate(range(min = 1, max = 1_000, message = "must be 1–1000"))]
     pub streams_max: u32,
+    /// Frames in a second on one HTTP/2 connection that carry nothing: settings, pings, resets, window updates beyond what was sent,
+    /// empty data. Whoever sends more is told to be calm, and its connection ended.
+    #[validate(range(min = 10, max = 100_000, message = "must be 10–100000"))]
+    pub control_frames_per_second_max: u32,
 }
 
 impl Default for ConnectionSettings {
@@ -210,13 +218,15 @@ impl Default for ConnectionSettings {
             total_max: 4_096,
             per_address_max: 512,
             handshake_deadline_ms: 5_000,
-            head_deadline_ms: 10_000,
+            head_deadline_ms: 8_000,
             head_bytes_max: 32 * 1024,
             head_fields_max: 100,
             body_grace_ms: 5_000,
             body_bytes_per_second_min: 500,
             idle_ms: 75_000,
+            write_deadline_ms: 8_000,
             streams_max: 100,
+            control_frames_per_second_max: 500,
         }
     }
 }

@@ -32,6 +32,8 @@ pub enum Rule {
     AddressLimit,
     /// What the body is said to be.
     ContentType,
+    /// Whether the body is packed.
+    Coding,
     /// How long the body is said to be.
     Length,
     /// What the head looks like.
@@ -70,6 +72,7 @@ impl Rule {
             Self::Bot => "bot",
             Self::AddressLimit => "limit address",
             Self::ContentType => "content type",
+            Self::Coding => "coding",
             Self::Length => "length",
             Self::Inspection => "inspection",
             Self::SignedHead => "signed head",
@@ -97,9 +100,8 @@ impl Rule {
             Self::Method => "the route takes the method",
             Self::Bot => "a bot or hook of this name is registered on the route",
             Self::AddressLimit => "the address has requests left",
-            Self::ContentType => {
-                "the body is said to be of a type that the source sends, and not compressed"
-            }
+            Self::ContentType => "the body is said to be of a type that the source sends",
+            Self::Coding => "the body is not compressed",
             Self::Length => "the body is not said to be too long",
             Self::Inspection => "nothing in it looks like an attack",
             Self::SignedHead => "the head is signed as the source signs, and not too long ago",

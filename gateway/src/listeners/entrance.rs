@@ -5,10 +5,12 @@
 
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use pingora::listeners::tls::Acceptor;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::protocols::{GetSocketDigest, SocketDigest, Ssl, Stream};
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
@@ -37,9 +39,7 @@ impl Entrance {
         admitted: &mut Admitted,
     ) -> Result<Stream, Connected> {
         let until = Instant::now() + doorway.handshake_deadline;
-        // Answers are written whole; waiting for more to send would only delay them. A socket on which that cannot be said has lost
-        // its peer, which the first read will find.
-        socket.set_nodelay(true).ok();
+        prepare(&socket, doorway.write_deadline);
         let client = if self.expects_proxy_header {
             let _introducing = doorway.meters.states.handshake.hold();
             timeout_at(until, introduced(doorway, &mut socket, peer, admitted))
@@ -79,6 +79,21 @@ impl Entrance {
             }
         }
     }
+}
+
+/// How much of an answer may wait in the kernel to be sent. What is on its way is not part of it, so a fast reader is none the slower.
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
+
+/// Tells the kernel what a client may do with what we write. A socket on which that cannot be said has lost its peer, which the first
+/// read will find.
+fn prepare(socket: &TcpStream, write_deadline: Duration) {
+    // Answers are written whole; waiting for more to send would only delay them.
+    socket.set_nodelay(true).ok();
+    let socket = SockRef::from(socket);
+    // Otherwise megabytes may wait there for a client that reads nothing, and nobody here would know that they do.
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX).ok();
+    // The rest of that answer: what is not taken ends the connection from the other side of the kernel, too.
+    socket.set_tcp_user_timeout(Some(write_deadline)).ok();
 }
 
 /// A version as metrics have it, of the name that the library gives it.

@@ -1,13 +1,15 @@
-//! A stream whose writes wait for the flush, so that the head and the body of an answer leave as one segment, and as one TLS record.
+//! The stream that requests are read from and answers written to: what waits, and how long.
 //!
-//! It exists because Pingora buffers writes only on sockets that its own listeners accept, and then in a fixed buffer that an answer with
-//! all of our headers does not fit into. Pingora flushes wherever somebody waits for the bytes. What waits is kept in memory only
-//! until then: an idle connection has none.
+//! Writes of HTTP/1 wait for the flush, so that the head and the body of an answer leave as one segment, and as one TLS record: Pingora
+//! buffers writes only on sockets that its own listeners accept, and flushes wherever somebody waits for the bytes. And a client is not
+//! waited for without end: one that takes nothing of what is written, or floods HTTP/2 with frames or leaves them unfinished, ends its
+//! connection.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::protocols::raw_connect::ProxyDigest;
@@ -17,61 +19,102 @@ use pingora::protocols::{
     Stream, TimingDigest, UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio_util::sync::CancellationToken;
+
+use super::frames::FrameMeter;
+use super::patience::Patience;
+
+mod write_buffer;
+
+use write_buffer::WriteBuffer;
 
 /// How much may wait. An answer's head has about 1.4 KiB, and a larger body is not copied but sent with it in one call.
 const WAITING_BYTES_MAX: usize = 4 * 1024;
 
-/// Writes wait for a flush, or for more bytes than may wait.
+/// A connection's bytes in both directions.
 #[derive(Debug)]
 pub(super) struct Gathered {
-    stream: Stream,
-    waiting: Vec<u8>,
-    /// How many of those that wait have been sent.
-    sent: usize,
+    stream: WriteBuffer,
+    /// With a client that does not take what is written.
+    writing: Patience,
+    frames: Option<Frames>,
+}
+
+/// What is watched on HTTP/2.
+#[derive(Debug)]
+struct Frames {
+    meter: FrameMeter,
+    /// With a client that does not finish what it began.
+    unfinished: Patience,
+    flooded: CancellationToken,
 }
 
 impl Gathered {
-    pub(super) fn new(stream: Stream) -> Self {
+    /// For HTTP/1. With a client that does not take what is written there is this patience, piece by piece.
+    pub(super) fn new(stream: Stream, writing: Patience) -> Self {
         Self {
-            stream,
-            waiting: Vec::new(),
-            sent: 0,
+            stream: WriteBuffer::new(stream, WAITING_BYTES_MAX),
+            writing,
+            frames: None,
         }
     }
 
-    /// Sends what waits, and as much of these bytes as goes with it; says how many of them went.
-    fn poll_send(&mut self, context: &mut Context<'_>, more: &[u8]) -> Poll<io::Result<usize>> {
-        loop {
-            let rest = self.waiting.get(self.sent..).unwrap_or_default();
-            let stream = Pin::new(&mut self.stream);
-            let count = match (rest, more) {
-                ([], []) => break,
-                ([], only) | (only, []) => ready!(stream.poll_write(context, only))?,
-                (rest, more) => {
-                    let both = [IoSlice::new(rest), IoSlice::new(more)];
-                    ready!(stream.poll_write_vectored(context, &both))?
-                }
-            };
-            if count == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            let of_rest = count.min(rest.len());
-            let left = rest.len() - of_rest;
-            self.sent += of_rest;
-            if left == 0 {
-                self.forget();
-            }
-            if count > of_rest {
-                return Poll::Ready(Ok(count - of_rest));
-            }
-        }
-        Poll::Ready(Ok(0))
+    /// For HTTP/2, whose library gathers for itself. The token is cancelled, and nothing more is read, when more frames come than
+    /// the meter allows; one that is not whole after `frame_deadline` breaks the connection.
+    pub(super) fn of_frames(
+        stream: Stream,
+        writing: Patience,
+        meter: FrameMeter,
+        frame_deadline: Duration,
+    ) -> (Self, CancellationToken) {
+        let flooded = CancellationToken::new();
+        let gathered = Self {
+            stream: WriteBuffer::new(stream, 0),
+            writing,
+            frames: Some(Frames {
+                meter,
+                unfinished: Patience::of(frame_deadline),
+                flooded: flooded.clone(),
+            }),
+        };
+        (gathered, flooded)
     }
 
-    /// Everything is sent: the memory goes back, since the next answer may be long in coming.
-    fn forget(&mut self) {
-        self.waiting = Vec::new();
-        self.sent = 0;
+    /// Notes what was written, and does not wait for ever for what was not.
+    fn written(
+        &mut self,
+        context: &mut Context<'_>,
+        step: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if let (Poll::Ready(Ok(bytes)), Some(frames)) = (&step, &mut self.frames) {
+            frames.meter.sent(*bytes);
+        }
+        self.writing.judge(context, step)
+    }
+}
+
+impl Frames {
+    /// Looks at what was read, which began here in the buffer. What came with too many frames is not handed on.
+    fn judge(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+        began: usize,
+        step: Poll<io::Result<()>>,
+    ) -> Poll<io::Result<()>> {
+        let fresh = buffer.filled().get(began..).unwrap_or_default();
+        if self.meter.came(fresh).is_err() {
+            buffer.set_filled(began);
+            // Whoever holds the token ends the connection; until then there is nothing more to read.
+            self.flooded.cancel();
+            return Poll::Pending;
+        }
+        if !self.meter.is_in_the_middle() {
+            self.unfinished.renew();
+        } else if step.is_pending() {
+            return self.unfinished.poll_lasts(context);
+        }
+        step
     }
 }
 
@@ -81,7 +124,16 @@ impl AsyncRead for Gathered {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let this = &mut *self;
+        let began = buffer.filled().len();
+        let Some(frames) = &mut this.frames else {
+            return Pin::new(this.stream.get_mut()).poll_read(context, buffer);
+        };
+        if frames.flooded.is_cancelled() {
+            return Poll::Pending;
+        }
+        let step = Pin::new(this.stream.get_mut()).poll_read(context, buffer);
+        frames.judge(context, buffer, began, step)
     }
 }
 
@@ -91,24 +143,31 @@ impl AsyncWrite for Gathered {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.waiting.len() + bytes.len() > WAITING_BYTES_MAX {
-            return self.poll_send(context, bytes);
-        }
-        if self.waiting.capacity() == 0 {
-            self.waiting.reserve_exact(WAITING_BYTES_MAX);
-        }
-        self.waiting.extend_from_slice(bytes);
-        Poll::Ready(Ok(bytes.len()))
+        let step = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.written(context, step)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_send(context, &[]))?;
-        Pin::new(&mut self.stream).poll_flush(context)
+        let step = Pin::new(&mut self.stream).poll_flush(context);
+        self.writing.judge(context, step)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_send(context, &[]))?;
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let step = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.writing.judge(context, step)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let step = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        self.written(context, step)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 }
 
@@ -122,44 +181,41 @@ impl Shutdown for Gathered {
 
 impl UniqueID for Gathered {
     fn id(&self) -> UniqueIDType {
-        self.stream.id()
+        self.stream.get_ref().id()
     }
 }
 
 impl Ssl for Gathered {
     fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.stream.get_ssl_digest()
+        self.stream.get_ref().get_ssl_digest()
     }
 
     fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.stream.selected_alpn_proto()
+        self.stream.get_ref().selected_alpn_proto()
     }
 }
 
 impl GetTimingDigest for Gathered {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.stream.get_timing_digest()
+        self.stream.get_ref().get_timing_digest()
     }
 }
 
 impl GetProxyDigest for Gathered {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.stream.get_proxy_digest()
+        self.stream.get_ref().get_proxy_digest()
     }
 }
 
 impl GetSocketDigest for Gathered {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.stream.get_socket_digest()
+        self.stream.get_ref().get_socket_digest()
     }
 }
 
 #[async_trait]
 impl Peek for Gathered {
     async fn try_peek(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
-        self.stream.try_peek(buffer).await
+        self.stream.get_mut().try_peek(buffer).await
     }
 }
-
-#[cfg(test)]
-mod tests;

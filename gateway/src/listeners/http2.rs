@@ -1,10 +1,12 @@
 //! HTTP/2 on one connection: its handshake under a deadline, its requests side by side, its end by GOAWAY.
 //!
 //! It exists because Pingora's own loop gives the connection's preface no deadline and spawns its requests where nobody waits for
-//! them. Frames, flow control and the size of header lists are the h2 library's; what a request means is the edge's.
+//! them. Frames, flow control and the size of header lists are the h2 library's, how many frames may come without carrying anything
+//! [`super::frames`]'; what a request means is the edge's.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
@@ -15,10 +17,16 @@ use pingora::protocols::{Digest, Stream};
 use tokio::time::{sleep, timeout};
 
 use super::Doorway;
+use super::frames::FrameMeter;
+use super::gathered::Gathered;
+use crate::events::Connected;
 use crate::head::HeadLimits;
 
 /// Malformed requests after which a connection is ended: a client that errs so often does not err.
 const MALFORMED_MAX: usize = 32;
+
+/// How long a client that floods us may take to read that it should not.
+const FAREWELL_DEADLINE: Duration = Duration::from_secs(1);
 
 /// What a connection may cost.
 pub(crate) fn options(head: HeadLimits, streams_max: u32) -> H2Options {
@@ -37,6 +45,10 @@ pub(super) async fn serve(doorway: &Doorway, stream: Stream) {
         socket_digest: stream.get_socket_digest(),
     });
     let options = doorway.proxy.h2_options.clone();
+    let meter = FrameMeter::new(doorway.control_frames_per_second_max);
+    let (gathered, flooded) =
+        Gathered::of_frames(stream, doorway.writing(), meter, doorway.head_deadline);
+    let stream: Stream = Box::new(gathered);
     let Ok(Ok(mut connection)) =
         timeout(doorway.handshake_deadline, handshake(stream, options)).await
     else {
@@ -55,6 +67,14 @@ pub(super) async fn serve(doorway: &Doorway, stream: Stream) {
                 continue;
             }
             accepted = HttpSession::from_h2_conn(&mut connection, Arc::clone(&digest)) => accepted,
+            () = flooded.cancelled() => {
+                doorway.meters.connection(Connected::Flood);
+                connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
+                let farewell = HttpSession::from_h2_conn(&mut connection, digest);
+                // It ends either way; a client that floods is not owed more.
+                drop(timeout(FAREWELL_DEADLINE, farewell).await);
+                return;
+            }
             () = idle(doorway, &busy) => return,
         };
         match accepted {

@@ -85,6 +85,13 @@ pub(crate) const UNSUPPORTED_TYPE: Page = Page {
     fix: "Set Content-Type to the type that the answer's Accept field names, and send the body in it.",
 };
 
+pub(crate) const COMPRESSED_BODY: Page = Page {
+    name: "compressed-body",
+    title: "Compressed body",
+    meaning: "The body is compressed, and bodies are taken here as they are: what cannot be read is not handed on.",
+    fix: "Send the body without compressing it, and without Content-Encoding.",
+};
+
 pub(crate) const BODY_TOO_LARGE: Page = Page {
     name: "body-too-large",
     title: "Body too large",
@@ -166,7 +173,7 @@ pub(crate) const UNAVAILABLE: Page = Page {
 };
 
 /// All of them, for the addresses at which they are served.
-pub(super) const ALL: [&Page; 22] = [
+pub(super) const ALL: [&Page; 23] = [
     &TOO_SLOW,
     &HEAD_TOO_LARGE,
     &MALFORMED_REQUEST,
@@ -178,6 +185,7 @@ pub(super) const ALL: [&Page; 22] = [
     &CONFLICT,
     &METHOD_NOT_ALLOWED,
     &UNSUPPORTED_TYPE,
+    &COMPRESSED_BODY,
     &BODY_TOO_LARGE,
     &LOOKS_LIKE_AN_ATTACK,
     &NOT_AUTHENTICATED,

@@ -167,15 +167,15 @@ async fn http_2_announces_its_bounds_and_says_goodbye() {
     assert!(clean);
 }
 
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const GOAWAY: u8 = 7;
 const MAX_CONCURRENT_STREAMS: u16 = 3;
 const MAX_HEADER_LIST_SIZE: u16 = 6;
 
-type Tls = tokio_rustls::client::TlsStream<TcpStream>;
+pub(crate) type Tls = tokio_rustls::client::TlsStream<TcpStream>;
 
 /// A TLS connection on which HTTP/2 was agreed and nothing has been said.
-async fn speak_http_2(door: &Door) -> Tls {
+pub(crate) async fn speak_http_2(door: &Door) -> Tls {
     let mut roots = rustls::RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(&door.certificate).unwrap())
@@ -196,7 +196,7 @@ async fn speak_http_2(door: &Door) -> Tls {
 }
 
 /// The next frame's type and payload.
-async fn frame(stream: &mut Tls) -> (u8, Vec<u8>) {
+pub(crate) async fn frame(stream: &mut Tls) -> (u8, Vec<u8>) {
     let mut head = [0; 9];
     stream.read_exact(&mut head).await.unwrap();
     let [high, middle, low, kind, ..] = head;

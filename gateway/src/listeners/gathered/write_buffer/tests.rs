@@ -7,12 +7,12 @@ use tokio::time::timeout;
 
 use super::*;
 
-async fn pair() -> (Gathered, TcpStream) {
+async fn pair() -> (WriteBuffer, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
     let ours: Stream = Box::new(Socket::from(ours.unwrap()));
-    (Gathered::new(ours), theirs.unwrap().0)
+    (WriteBuffer::new(ours, 4_096), theirs.unwrap().0)
 }
 
 #[tokio::test]
