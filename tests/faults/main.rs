@@ -43,13 +43,19 @@ mod background;
 mod checker;
 mod clock;
 mod cluster;
+mod crowd;
+mod frames;
+mod front;
+mod idlers;
 #[path = "../house/keep_alive.rs"]
 mod keep_alive;
+mod kept;
 mod kill_plan;
 mod latency;
 mod limits;
 mod listener;
 mod load;
+mod memory_group;
 mod order;
 #[path = "../house/outfit.rs"]
 mod outfit;
@@ -61,9 +67,11 @@ mod report;
 mod row;
 mod rows;
 mod site;
+mod slow;
 mod small_disk;
 #[path = "../stories/updates.rs"]
 mod updates;
+mod vitals;
 mod witness;
 
 use std::panic::AssertUnwindSafe;

@@ -1,10 +1,12 @@
 //! One process of the house that may be killed, stopped and started again, as its supervisor does it.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use crate::outfit::{Outfit, free_port, signal, tick};
+use crate::vitals;
 
 /// How long a process may take until it says that it is ready.
 pub(crate) const READY_PATIENCE: Duration = Duration::from_secs(60);
@@ -23,6 +25,8 @@ pub(crate) struct Program {
     pub(crate) above: Above,
     /// Another version of the program than the one that is tested.
     pub(crate) binary: Option<PathBuf>,
+    /// A program in whose place it runs, with its arguments, such as `prlimit --nofile=512`.
+    pub(crate) within: Vec<String>,
 }
 
 /// Who starts a process and gets our signals.
@@ -53,6 +57,7 @@ impl Program {
             environment: Vec::new(),
             above: Above::Nobody,
             binary: None,
+            within: Vec::new(),
         }
     }
 
@@ -66,6 +71,9 @@ impl Program {
             Above::Supervisor => outfit.command(&["supervise", self.role]),
             Above::Shell => in_a_shell(&outfit.command(&[self.role])),
         };
+        if let [program, arguments @ ..] = self.within.as_slice() {
+            command = below(program, arguments, &command);
+        }
         command
             .env(
                 "SALLYPORT_ADMIN_LISTEN",
@@ -178,16 +186,14 @@ impl Program {
 
     /// The memory that it occupies, in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
-        let status = self.child.as_ref().map(|child| {
-            std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default()
-        });
-        let kilobytes = status.as_deref().and_then(|status| {
-            let line = status
-                .lines()
-                .find_map(|line| line.strip_prefix("VmRSS:"))?;
-            line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
-        });
-        kilobytes.unwrap_or(0) * 1024
+        self.child
+            .as_ref()
+            .map_or(0, |child| vitals::resident_bytes(child.id()))
+    }
+
+    /// Its number as a process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
     }
 
     /// Where its administrators' port answers under this path.
@@ -224,12 +230,17 @@ pub(crate) fn family_sum(text: &str, name: &str) -> Option<f64> {
 
 /// The same command below a shell.
 fn in_a_shell(command: &Command) -> Command {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", SCRIPT, "sh"]).arg(command.get_program());
-    shell.args(command.get_args()).env_clear();
+    below("sh", &["-c", SCRIPT, "sh"], command)
+}
+
+/// The same command as the last arguments of another program.
+fn below(program: &str, arguments: &[impl AsRef<OsStr>], command: &Command) -> Command {
+    let mut outer = Command::new(program);
+    outer.args(arguments).arg(command.get_program());
+    outer.args(command.get_args()).env_clear();
     let variables = command.get_envs();
-    shell.envs(variables.filter_map(|(name, value)| Some((name, value?))));
-    shell
+    outer.envs(variables.filter_map(|(name, value)| Some((name, value?))));
+    outer
 }
 
 /// The last lines of a log.

@@ -6,12 +6,21 @@ mod f1;
 mod f10;
 mod f11;
 mod f12;
+mod f13;
+mod f14;
 mod f15;
 mod f16;
 mod f17;
 mod f18;
 mod f19;
 mod f2;
+mod f22;
+mod f23;
+mod f24;
+mod f25;
+mod f27;
+mod f28;
+mod f29;
 mod f3;
 mod f30;
 mod f31;
@@ -39,11 +48,20 @@ pub(crate) const ROWS: &[&Row] = &[
     &f10::ROW,
     &f11::ROW,
     &f12::ROW,
+    &f13::ROW,
+    &f14::ROW,
     &f15::ROW,
     &f16::ROW,
     &f17::ROW,
     &f18::ROW,
     &f19::ROW,
+    &f22::ROW,
+    &f23::ROW,
+    &f24::ROW,
+    &f25::ROW,
+    &f27::ROW,
+    &f28::ROW,
+    &f29::ROW,
     &f30::ROW,
     &f31::ROW,
     &f32::ROW,

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::checker::{Answer, Asked, Number};
+use crate::front;
 use crate::load::{MARK, Try, moment};
 use crate::outfit::WEBHOOK_SECRET;
 use crate::row::{Duplicates, Outcome, Row, Stage, spell};
@@ -175,30 +175,6 @@ fn keys(count: usize) -> String {
 }
 
 /// Posts once. A refusal is an answer, and nothing is posted again.
-/// The status of the answer, read while the body is still being sent: the edge does not wait for the rest of what it refuses,
-/// and a client library may notice only that.
-async fn status_of(port: u16, body: &[u8]) -> std::io::Result<u16> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    let head = format!(
-        "POST /telegram/ops HTTP/1.1\r\nHost: edge\r\nContent-Type: application/json\r\n\
-         X-Telegram-Bot-Api-Secret-Token: {WEBHOOK_SECRET}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    let (mut from, mut to) = stream.split();
-    let sending = async {
-        to.write_all(head.as_bytes()).await?;
-        to.write_all(body).await
-    };
-    let mut answer = [0_u8; "HTTP/1.1 200".len()];
-    let (read, _whether_it_was_all_taken) = tokio::join!(from.read_exact(&mut answer), sending);
-    read?;
-    let status = answer
-        .get(9..)
-        .and_then(|digits| std::str::from_utf8(digits).ok());
-    let status = status.and_then(|digits| digits.parse().ok());
-    status.ok_or_else(|| std::io::ErrorKind::InvalidData.into())
-}
-
 async fn post(site: &Site, number: Number, body: &[u8]) -> (Asked, Try) {
     let began = Instant::now();
     let status = status_of(site.outfit.doors.http, body).await.ok();
@@ -222,4 +198,14 @@ async fn post(site: &Site, number: Number, body: &[u8]) -> (Asked, Try) {
         accepted: is_accepted.then_some(at),
     };
     (asked, tried)
+}
+
+async fn status_of(port: u16, body: &[u8]) -> std::io::Result<u16> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let head = format!(
+        "POST /telegram/ops HTTP/1.1\r\nHost: edge\r\nContent-Type: application/json\r\n\
+         X-Telegram-Bot-Api-Secret-Token: {WEBHOOK_SECRET}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    front::status_of(stream, &head, body).await
 }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 
-use crate::checker::{Answer, Asked, Number};
 use crate::keep_alive::{KeepAlive, Target};
-use crate::load::{MARK, Told, Try, moment};
+use crate::kept;
+use crate::load::MARK;
 use crate::program::{Above, Program};
 use crate::row::{Duplicates, Outcome, Row, Stage, spell};
 use crate::site::{OPS_TOKEN, Site};
@@ -75,7 +75,7 @@ async fn replace(stage: &mut Stage) -> Outcome {
         .iter()
         .filter_map(|asked| asked.came_to.clone().err())
         .collect();
-    let (requests, told) = (all.len(), told(&site, &all));
+    let (requests, told) = (all.len(), kept::told(&site, &all));
 
     let mut outcome = Outcome::of(site.evidence_of(told).await);
     outcome.fact(format!(
@@ -126,32 +126,4 @@ async fn left(site: &Site, program: &Program, times: usize) -> bool {
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
     false
-}
-
-fn told(site: &Site, all: &[crate::keep_alive::Asked]) -> Told {
-    let mut told = Told::default();
-    for asked in all {
-        let Some(chat) = asked.chat else { continue };
-        let began = moment(site.origin, asked.began);
-        let is_accepted = asked.came_to.is_ok();
-        let at = began + u64::try_from(asked.took.as_micros()).unwrap();
-        told.tries.push(Try {
-            due: began,
-            took: asked.took,
-            status: is_accepted.then_some(200),
-            says_when: false,
-        });
-        told.asked.push(Asked {
-            number: Number::try_from(chat).unwrap(),
-            key: chat,
-            began,
-            answer: if is_accepted {
-                Answer::Accepted
-            } else {
-                Answer::Unknown
-            },
-            accepted: is_accepted.then_some(at),
-        });
-    }
-    told
 }
