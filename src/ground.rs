@@ -15,7 +15,7 @@ use sallyport_queue::{Queue, Stores};
 use sallyport_recorder::Recorder;
 use sallyport_redis::{Kin, Redis};
 use sallyport_security::Secret;
-use sallyport_telemetry::admin::{self, StatusToken};
+use sallyport_telemetry::admin::{self, Pages, StatusToken};
 use sallyport_telemetry::health::ComponentHandle;
 use sallyport_telemetry::trace::{Otlp, OtlpSettings, Sinks, SpanSink};
 use sallyport_telemetry::{Chain, Health, Identity, logs, metrics, panics, probe};
@@ -46,6 +46,8 @@ pub(crate) struct Ground {
     pub(crate) recorder: Recorder,
     pub(crate) sinks: Arc<dyn SpanSink>,
     pub(crate) tasks: TaskTracker,
+    /// What the role has to show behind the admin door.
+    pub(crate) pages: Pages,
     doors: Doors,
     admin_stop: CancellationToken,
     last: CancellationToken,
@@ -100,7 +102,15 @@ impl Ground {
         let admin = listen(address, sockets, "SALLYPORT_ADMIN_LISTEN").await?;
         let admin_stop = last.child_token();
         let token = token_gate(settings.monitoring.admin.status_token.clone());
-        let serving = admin::serve(admin, exposition, health.clone(), token, admin_stop.clone());
+        let pages = Pages::default();
+        let serving = admin::serve(
+            admin,
+            exposition,
+            health.clone(),
+            token,
+            pages.clone(),
+            admin_stop.clone(),
+        );
         tasks.spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(name: "admin.ended", { error = %Chain(&error) }, "The admin door is closed");
@@ -142,6 +152,7 @@ impl Ground {
             sinks,
             tasks,
             doors,
+            pages,
             admin_stop,
             last,
         })

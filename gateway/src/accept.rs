@@ -83,6 +83,7 @@ impl Desk<'_> {
         #[cfg(feature = "fail-points")]
         sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K0).await;
         let body = body::read(session, self.accepting.body_bytes_max, self.haste).await;
+        exchange.body_bytes = body.as_ref().map_or(0, Bytes::len);
         let body = match body_decides {
             true => self.vouch(session, exchange, body)?,
             false => body?,

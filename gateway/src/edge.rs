@@ -187,7 +187,9 @@ impl Edge {
         let found = checks::find(&asked, rules, self.fields_max)?;
         exchange.route = Some(Arc::clone(&found.route));
         if let Some(accepting) = found.route.accepting() {
-            exchange.source = accepting.bot(found.rest).map(|bot| Arc::clone(&bot.source));
+            let bot = accepting.bot(found.rest);
+            exchange.source = bot.map(|bot| Arc::clone(&bot.source));
+            exchange.recent = bot.map(|bot| Arc::clone(&bot.recent));
         }
         // Before anything is compared: on a door to the world no secret is worth an answer without TLS.
         exchange.elsewhere = rules.plain.check(&asked, exchange.scheme, &found.route)?;

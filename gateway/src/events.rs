@@ -217,6 +217,9 @@ impl Meters {
         if let Some(findings) = exchange.findings() {
             self.found(exchange, findings);
         }
+        if let Some(recent) = &exchange.recent {
+            recent.note(exchange);
+        }
         match &exchange.refusal {
             Some(refusal) => self.refused(exchange, refusal),
             None => self.answered(exchange),

@@ -18,6 +18,7 @@ use sallyport_telemetry::trace::{SpanContext, SpanKind, SpanRecord, SpanStatus, 
 
 use crate::body::Haste;
 use crate::inspection::{Findings, HeldBody};
+use crate::recent::Recent;
 use crate::refusal::{Limited, Refusal};
 use crate::routes::Route;
 
@@ -44,6 +45,8 @@ pub(crate) struct Exchange {
     pub(crate) user: Option<Subject>,
     /// For webhooks: who sends them, as metrics call it.
     pub(crate) source: Option<Arc<str>>,
+    /// For webhooks: where it is remembered.
+    pub(crate) recent: Option<Arc<Recent>>,
     /// What is left of the limits that it counted against.
     pub(crate) limits: Vec<Limited>,
     /// What the inspection found in it.
@@ -58,7 +61,7 @@ pub(crate) struct Exchange {
     pub(crate) status: Option<StatusCode>,
     /// Keeps the gauge of requests in flight raised.
     pub(crate) active: Option<Held>,
-    /// Bytes of a forwarded body so far.
+    /// Bytes of its body so far.
     pub(crate) body_bytes: usize,
     /// How much time such a body has.
     pub(crate) haste: Option<Haste>,
@@ -91,6 +94,7 @@ impl Exchange {
             route: None,
             user: None,
             source: None,
+            recent: None,
             limits: Vec::new(),
             findings: Findings::default(),
             held: None,

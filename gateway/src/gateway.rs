@@ -28,6 +28,7 @@ use crate::edge::Edge;
 use crate::events::Meters;
 use crate::head::HeadLimits;
 use crate::listeners::{self, Certificates, Connections, Doorway, Entrance, Linger, files};
+use crate::recent;
 use crate::rules::{Changes, CurrentRules, InvalidRules, Rules};
 use crate::settings::{Door, Settings};
 
@@ -257,6 +258,13 @@ impl GatewayHandle {
         self.rules.store(Arc::new(rules));
         *current = settings.clone();
         Ok(changes)
+    }
+
+    /// What answers the pages of the edge that are for its own people, by their paths, as JSON: `/hooks/{name}/deliveries`, the last 100
+    /// deliveries of a hook and the last 100 that were refused, as this edge saw them since it started. Nothing for other paths.
+    pub fn pages(&self) -> impl Fn(&str) -> Option<String> + Send + Sync + 'static + use<> {
+        let rules = Arc::clone(&self.rules);
+        move |path| recent::page(&rules.load().table, path)
     }
 
     fn doorway(&self, settings: &Settings, parts: Parts) -> Doorway {

@@ -42,6 +42,7 @@ mod exchange;
 mod inspection;
 mod limits;
 mod networks;
+mod recent;
 mod routes;
 mod rules;
 

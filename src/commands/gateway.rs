@@ -76,6 +76,7 @@ pub(crate) async fn open(
         .await
         .map_err(in_words)
         .context("opening the edge")?;
+    ground.pages.answered_by(edge.pages());
     if let (Some(files), Some(certificates)) = (files, certificates) {
         let stop = stops.soft.child_token();
         ground.tasks.spawn(files.watch(certificates, stop));

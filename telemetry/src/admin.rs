@@ -1,14 +1,17 @@
 //! The admin door: `/metrics` and the health pages, for Prometheus, the supervisor and the engineers behind them.
 //!
 //! It is served by a thread and a runtime of its own, because "the runtime is stuck" is exactly what it has to be able to say.
-//! It is meant for a loopback or cluster-internal address; what of it the public may see goes through the edge.
+//! Other rooms may have pages there, too, which only the token opens. It is meant for a loopback or cluster-internal address; what of it the public may see goes through the edge.
 
 mod listener;
+mod pages;
+
+pub use pages::Pages;
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -21,6 +24,7 @@ use crate::metrics::Exposition;
 use listener::Capped;
 
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const JSON: &str = "application/json; charset=utf-8";
 const BEARER: &str = "Bearer ";
 
 /// Decides whether a bearer token opens `/health/status`. The comparison, in constant time, is the caller's.
@@ -57,10 +61,21 @@ struct Admin {
     exposition: Exposition,
     health: Health,
     status_token: Option<StatusToken>,
+    pages: Pages,
 }
 
-/// Serves `/metrics`, `/health/live`, `/health/ready` and `/health/status` until told to stop. Without a token nobody may read the
-/// last one.
+impl Admin {
+    /// Whether whoever sends this may read what is not for everybody.
+    fn opens(&self, headers: &HeaderMap) -> bool {
+        let authorization = headers.get(header::AUTHORIZATION);
+        let authorization = authorization.and_then(|value| value.to_str().ok());
+        let token = self.status_token.as_ref();
+        token.is_some_and(|token| token.opens(authorization))
+    }
+}
+
+/// Serves `/metrics`, `/health/live`, `/health/ready`, `/health/status` and `pages` until told to stop. Without a token nobody may read
+/// the last two.
 ///
 /// Dropping the future does not close the door, cancelling `stop` does.
 pub async fn serve(
@@ -68,6 +83,7 @@ pub async fn serve(
     exposition: Exposition,
     health: Health,
     status_token: Option<StatusToken>,
+    pages: Pages,
     stop: CancellationToken,
 ) -> Result<(), AdminError> {
     let listener = listener.into_std().map_err(AdminError::Start)?;
@@ -75,6 +91,7 @@ pub async fn serve(
         exposition,
         health,
         status_token,
+        pages,
     });
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -111,6 +128,7 @@ fn routes(admin: Admin) -> Router {
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .route("/health/status", get(status))
+        .fallback(get(page))
         .with_state(admin)
 }
 
@@ -140,21 +158,36 @@ async fn ready(State(admin): State<Admin>) -> Response {
 }
 
 async fn status(State(admin): State<Admin>, headers: HeaderMap) -> Response {
-    let authorization = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    if !admin
-        .status_token
-        .is_some_and(|token| token.opens(authorization))
-    {
-        let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
-        return (challenge, word(StatusCode::UNAUTHORIZED, "unauthorized")).into_response();
+    if !admin.opens(&headers) {
+        return unauthorized();
     }
     (
         [(header::CACHE_CONTROL, "no-store")],
         Json(admin.health.status()),
     )
         .into_response()
+}
+
+/// What other rooms show. Whoever may not read it does not learn what there is.
+async fn page(State(admin): State<Admin>, headers: HeaderMap, uri: Uri) -> Response {
+    if !admin.opens(&headers) {
+        return unauthorized();
+    }
+    match admin.pages.json(uri.path()) {
+        Some(json) => {
+            let fields = [
+                (header::CONTENT_TYPE, JSON),
+                (header::CACHE_CONTROL, "no-store"),
+            ];
+            (fields, json).into_response()
+        }
+        None => word(StatusCode::NOT_FOUND, "not found"),
+    }
+}
+
+fn unauthorized() -> Response {
+    let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+    (challenge, word(StatusCode::UNAUTHORIZED, "unauthorized")).into_response()
 }
 
 fn word(status: StatusCode, word: &'static str) -> Response {

@@ -28,7 +28,11 @@ mod f32;
 mod f33;
 mod f34;
 mod f35;
+mod f39;
 mod f4;
+mod f41;
+mod f42;
+mod f43;
 mod f47;
 mod f5;
 mod f7;
@@ -68,5 +72,9 @@ pub(crate) const ROWS: &[&Row] = &[
     &f33::ROW,
     &f34::ROW,
     &f35::ROW,
+    &f39::ROW,
+    &f41::ROW,
+    &f42::ROW,
+    &f43::ROW,
     &f47::ROW,
 ];

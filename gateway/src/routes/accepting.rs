@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use sallyport_security::{InvalidQuota, RateLimiter};
 use sallyport_sources::Provider;
 
+use crate::recent::Recent;
 use crate::rules::InvalidRules;
 use crate::settings::{AcceptSettings, BotSettings, RateSettings};
 
@@ -30,6 +31,8 @@ pub(crate) struct Bot {
     /// Who sends to it, with the keys that count now.
     pub(crate) provider: Box<dyn Provider>,
     pub(crate) limit: Arc<RateLimiter<()>>,
+    /// What came lately.
+    pub(crate) recent: Arc<Recent>,
 }
 
 impl Accepting {
@@ -61,6 +64,9 @@ impl Accepting {
                 source: Arc::from(format!("{}:{}", provider.name(), bot.name)),
                 provider,
                 limit: one_for_all(bot.limit, origin, counted)?,
+                recent: before
+                    .map(|bot| Arc::clone(&bot.recent))
+                    .unwrap_or_default(),
             };
             Ok((bot.name.clone(), Arc::new(made)))
         };

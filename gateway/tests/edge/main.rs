@@ -18,6 +18,7 @@ mod acme;
 mod bad_input;
 mod certificates;
 mod connections;
+mod deliveries;
 mod draining;
 mod explaining;
 mod flood;

@@ -5,13 +5,14 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{StatusToken, serve};
+use super::{Pages, StatusToken, serve};
 use crate::metrics::install;
 use crate::{Health, Identity};
 
 struct Door {
     url: String,
     health: Health,
+    pages: Pages,
     _open: tokio_util::sync::DropGuard,
 }
 
@@ -20,18 +21,21 @@ async fn door() -> Door {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let health = Health::new(Identity::new("1.2.3", "abc", "test"));
     let stop = CancellationToken::new();
+    let pages = Pages::default();
     let token = StatusToken::checked_by(|token| token == "sesame");
     let served = serve(
         listener,
         install(),
         health.clone(),
         Some(token),
+        pages.clone(),
         stop.clone(),
     );
     tokio_util::task::TaskTracker::new().spawn(served);
     Door {
         url,
         health,
+        pages,
         _open: stop.drop_guard(),
     }
 }
@@ -98,6 +102,23 @@ async fn the_status_page_opens_for_its_token_alone() {
 
     assert_eq!(status, 200);
     assert!(page.contains("\"status\":\"ready\""), "{page}");
+}
+
+#[tokio::test]
+async fn another_rooms_page_opens_for_the_token_alone_once_the_room_has_one() {
+    let door = door().await;
+    assert_eq!(door.get("/hooks/ci", Some("sesame")).await.0, 404);
+
+    door.pages
+        .answered_by(|path| (path == "/hooks/ci").then(|| "{}".to_owned()));
+
+    let shown = door.get("/hooks/ci", Some("sesame")).await;
+    assert_eq!(shown, (200, "{}".to_owned()));
+    assert_eq!(door.get("/hooks/other", Some("sesame")).await.0, 404);
+    for path in ["/hooks/ci", "/hooks/other"] {
+        assert_eq!(door.get(path, None).await.0, 401);
+        assert_eq!(door.get(path, Some("guess")).await.0, 401);
+    }
 }
 
 #[test]
