@@ -80,13 +80,55 @@ fn shown(key: &str, value: &Value, origin: &Origin) -> String {
         | Value::Number(_)
         | Value::String(_)
         | Value::Array(_)
-        | Value::Object(_) => value.to_string(),
+        | Value::Object(_) => without_passwords(value).to_string(),
     }
+}
+
+/// The same without the names and passwords that stand in URLs: whatever a setting is called, its URL may hold some.
+fn without_passwords(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::from(bare_url(text)),
+        Value::Array(all) => all.iter().map(without_passwords).collect(),
+        Value::Object(all) => {
+            let bare = |(key, value): (&String, &Value)| (key.clone(), without_passwords(value));
+            all.iter().map(bare).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+/// A URL without whom it logs in as; any other text as it is.
+fn bare_url(text: &str) -> String {
+    let parts = text.split_once("://").and_then(|(scheme, rest)| {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        let (_login, host) = authority.rsplit_once('@')?;
+        Some(format!("{scheme}://…@{host}{path}"))
+    });
+    parts.unwrap_or_else(|| text.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_whom_it_logs_in_as() {
+        let shown = |value: Value| {
+            let origin = Origin::Variable("COLLECTOR".to_owned());
+            Effective::new("otlp".to_owned(), &value, origin).value
+        };
+
+        assert_eq!(
+            shown(Value::from("http://user:p%40ss@host:9/v1?a=b@c")),
+            "\"http://…@host:9/v1?a=b@c\""
+        );
+        let list = serde_json::json!(["https://host/@me", {"url": "redis://:s3cret@host"}]);
+        assert_eq!(
+            shown(list),
+            "[\"https://host/@me\",{\"url\":\"redis://…@host\"}]"
+        );
+    }
 
     #[test]
     fn a_secret_is_only_said_to_be_set() {
