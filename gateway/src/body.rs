@@ -11,6 +11,7 @@ use http::header;
 use pingora::proxy::Session;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::chunks::{MalformedChunks, NOT_CHUNKS};
 use crate::refusal::Refusal;
 use crate::settings::ConnectionSettings;
 
@@ -175,7 +176,16 @@ async fn discard(session: &mut Session, bytes_max: usize, deadline: Duration) {
 pub(crate) fn broken(error: &pingora::Error, haste: Haste, bytes: usize) -> Refusal {
     match error.etype().as_str() {
         "ReadTimedout" => haste.refusal(bytes),
-        "InvalidChunk" => Refusal::Malformed("the body is not framed as chunks"),
+        "InvalidChunk" => NOT_CHUNKS,
+        _ if is_malformed(error) => NOT_CHUNKS,
         _ => Refusal::BodyCut,
     }
+}
+
+/// Whether the stream gave up reading because of what it read.
+pub(crate) fn is_malformed(error: &pingora::Error) -> bool {
+    let cause: &(dyn std::error::Error + 'static) = error.root_cause();
+    let cause = cause.downcast_ref::<std::io::Error>();
+    let told = cause.and_then(std::io::Error::get_ref);
+    told.is_some_and(|told| told.is::<MalformedChunks>())
 }

@@ -232,6 +232,10 @@ impl Edge {
         if let Refusal::TooFast(limited, _) = &refusal {
             exchange.limits = vec![limited.clone()];
         }
+        if matches!(refusal, Refusal::Malformed(_)) {
+            // Where the next request would begin, nobody may guess.
+            session.set_keepalive(None);
+        }
         exchange.refusal = Some(refusal);
         self.answer(session, exchange, answer).await
     }
@@ -424,7 +428,10 @@ impl ProxyHttp for Edge {
             Some(exchange) => exchange,
             None => ctx.insert(self.meet(&self.rules.load(), session)),
         };
-        let already_begun = session.response_written().is_some();
+        // After an interim answer, such as 100, the answer itself is still to come.
+        let already_begun = session
+            .response_written()
+            .is_some_and(|begun| !begun.status.is_informational());
         let meant = exchange
             .refusal
             .take()

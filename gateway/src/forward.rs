@@ -20,7 +20,7 @@ use crate::routes::Forwarding;
 const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
 
 /// Fields by which a stranger could pretend to be somebody, or to come from somewhere else. Ours replace them.
-const NOT_FROM_STRANGERS: [HeaderName; 12] = [
+pub(crate) static NOT_FROM_STRANGERS: [HeaderName; 12] = [
     header::FORWARDED,
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
@@ -158,6 +158,13 @@ pub(crate) fn failure(error: &Error, exchange: &Exchange) -> Option<Refusal> {
             _ => Refusal::Upstream,
         }),
         ErrorSource::Downstream => match error.etype() {
+            // Pingora's word for bytes behind a request that waits for its answer.
+            ErrorType::ConnectError => Some(Refusal::Malformed(
+                "more was sent before this request was answered",
+            )),
+            ErrorType::ReadError if crate::body::is_malformed(error) => {
+                Some(crate::chunks::NOT_CHUNKS)
+            }
             ErrorType::WriteError
             | ErrorType::ReadError
             | ErrorType::ConnectionClosed

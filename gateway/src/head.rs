@@ -13,6 +13,11 @@ use crate::settings::ConnectionSettings;
 /// What a client reads that asks for a tunnel: the methods that some route or other takes.
 const NO_TUNNEL: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 
+/// The longest name that there can be, with its port.
+const HOST_BYTES_MAX: usize = 255;
+/// Digits of a port.
+const PORT_DIGITS_MAX: usize = 5;
+
 /// What the head may cost.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeadLimits {
@@ -84,11 +89,11 @@ fn within(length: usize, limits: HeadLimits) -> Result<usize, Refusal> {
     Ok(length)
 }
 
-/// Judges a complete head, from its first byte to its empty line.
+/// Judges a complete head, from its first byte to its empty line, and says whether its body comes in chunks.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
-pub(crate) fn judge(head: &[u8], limits: HeadLimits) -> Result<(), Refusal> {
+pub(crate) fn judge(head: &[u8], limits: HeadLimits) -> Result<bool, Refusal> {
     let mut lines = head
         .split(|byte| *byte == b'\n')
         .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
@@ -103,7 +108,8 @@ pub(crate) fn judge(head: &[u8], limits: HeadLimits) -> Result<(), Refusal> {
         let (name, value) = field(line)?;
         framing.note(name, value)?;
     }
-    framing.verdict(is_http_1_0)
+    framing.verdict(is_http_1_0)?;
+    Ok(framing.has_coding)
 }
 
 /// Judges the request line and says whether it speaks HTTP/1.0.
@@ -151,7 +157,10 @@ fn request_line(line: &[u8]) -> Result<bool, Refusal> {
 }
 
 /// Splits a field line into its name and its value without the white space around it.
-fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
+///
+/// # Errors
+/// When it is no field, or one that goes on over several lines.
+pub(crate) fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
     if line
         .first()
         .is_some_and(|byte| matches!(byte, b' ' | b'\t'))
@@ -234,6 +243,12 @@ impl Framing {
     }
 }
 
+/// Whether a field of this name, written in any way, decides where a request ends and for whom it is.
+pub(crate) fn frames(name: &[u8]) -> bool {
+    let framing: [&[u8]; 3] = [b"host", b"content-length", b"transfer-encoding"];
+    framing.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
 fn once(seen: &mut bool, complaint: &'static str) -> Result<(), Refusal> {
     if std::mem::replace(seen, true) {
         return Err(Refusal::Malformed(complaint));
@@ -241,9 +256,26 @@ fn once(seen: &mut bool, complaint: &'static str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// A name, or an address, which stands in brackets if it has colons of its own; then perhaps a port.
 fn host(value: &[u8]) -> Result<(), Refusal> {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(byte);
-    if value.is_empty() || value.len() > 255 || !value.iter().all(plain) {
+    let colon = value.iter().rposition(|byte| *byte == b':');
+    let is_inside = value.last() == Some(&b']');
+    let (name, port) = value
+        .split_at_checked(colon.filter(|_| !is_inside).unwrap_or(value.len()))
+        .unwrap_or_default();
+    let is_name = match name.strip_prefix(b"[") {
+        Some(rest) => rest.strip_suffix(b"]").is_some_and(|address| {
+            let plain = |byte: &u8| byte.is_ascii_hexdigit() || b":.".contains(byte);
+            !address.is_empty() && address.iter().all(plain)
+        }),
+        None => {
+            let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
+            !name.is_empty() && name.iter().all(plain)
+        }
+    };
+    let digits = port.strip_prefix(b":").unwrap_or(port);
+    let is_port = digits.len() <= PORT_DIGITS_MAX && digits.iter().all(u8::is_ascii_digit);
+    if value.len() > HOST_BYTES_MAX || !is_name || !is_port {
         return Err(Refusal::Malformed(
             "Host is not a host name with an optional port",
         ));

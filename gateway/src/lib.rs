@@ -8,7 +8,7 @@
 //! It knows no bot's commands and no provider's API. It holds keys to verify webhooks and no token to send with, and it never reads
 //! a stored payload back. The only service that it calls by itself is the authority that gives its certificates, if one is configured.
 //!
-//! Reading order: [`Gateway`] → `listeners` → `head` → `edge` → `checks` → `accept` and `forward`.
+//! Reading order: [`Gateway`] → `listeners` → `head` and `chunks` → `edge` → `checks` → `accept` and `forward`.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
@@ -19,6 +19,7 @@ mod listeners;
 
 mod acme;
 
+mod chunks;
 mod head;
 
 mod edge;

@@ -34,7 +34,6 @@ mod tls;
 use connections::Admitted;
 pub(crate) use connections::Connections;
 pub(crate) use entrance::Entrance;
-use gathered::Gathered;
 pub(crate) use http2::options as h2_options;
 use patience::Patience;
 pub(crate) use patience::Waiting;
@@ -158,8 +157,7 @@ impl Doorway {
             // An authority has seen what it wanted in the handshake, and says nothing more.
             Some(ALPN::Custom(_)) => {}
             Some(ALPN::H1 | ALPN::H2H1) | None => {
-                let gathered = Gathered::new(stream, self.writing());
-                http1::serve(self, Box::new(gathered)).await;
+                http1::serve(self, stream).await;
             }
         }
     }

@@ -1,9 +1,9 @@
-//! The stream that requests are read from and answers written to: what waits, and how long.
+//! The stream that requests are read from and answers written to: what waits, how long, and what is read no further.
 //!
 //! Writes of HTTP/1 wait for the flush, so that the head and the body of an answer leave as one segment, and as one TLS record: Pingora
-//! buffers writes only on sockets that its own listeners accept, and flushes wherever somebody waits for the bytes. And a client is not
-//! waited for without end: one that takes nothing of what is written, or floods HTTP/2 with frames or leaves them unfinished, ends its
-//! connection.
+//! buffers writes only on sockets that its own listeners accept, and flushes wherever somebody waits for the bytes. Reads are watched,
+//! because Pingora reads bodies itself: chunks of HTTP/1 are judged, frames of HTTP/2 counted. And a client is not waited for without
+//! end: one that takes nothing of what is written, or floods HTTP/2 with frames or leaves them unfinished, ends its connection.
 
 use std::io;
 use std::pin::Pin;
@@ -24,8 +24,10 @@ use tokio_util::sync::CancellationToken;
 use super::frames::FrameMeter;
 use super::patience::Patience;
 
+mod following;
 mod write_buffer;
 
+pub(super) use following::Following;
 use write_buffer::WriteBuffer;
 
 /// How much may wait. An answer's head has about 1.4 KiB, and a larger body is not copied but sent with it in one call.
@@ -37,7 +39,16 @@ pub(super) struct Gathered {
     stream: WriteBuffer,
     /// With a client that does not take what is written.
     writing: Patience,
-    frames: Option<Frames>,
+    watched: Watched,
+}
+
+/// What is watched in what a client sends.
+#[derive(Debug)]
+enum Watched {
+    /// HTTP/1: bodies that come in chunks.
+    Chunks(Following),
+    /// HTTP/2: how much comes that carries nothing.
+    Frames(Frames),
 }
 
 /// What is watched on HTTP/2.
@@ -51,11 +62,11 @@ struct Frames {
 
 impl Gathered {
     /// For HTTP/1. With a client that does not take what is written there is this patience, piece by piece.
-    pub(super) fn new(stream: Stream, writing: Patience) -> Self {
+    pub(super) fn new(stream: Stream, writing: Patience, following: Following) -> Self {
         Self {
             stream: WriteBuffer::new(stream, WAITING_BYTES_MAX),
             writing,
-            frames: None,
+            watched: Watched::Chunks(following),
         }
     }
 
@@ -71,7 +82,7 @@ impl Gathered {
         let gathered = Self {
             stream: WriteBuffer::new(stream, 0),
             writing,
-            frames: Some(Frames {
+            watched: Watched::Frames(Frames {
                 meter,
                 unfinished: Patience::of(frame_deadline),
                 flooded: flooded.clone(),
@@ -86,7 +97,7 @@ impl Gathered {
         context: &mut Context<'_>,
         step: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        if let (Poll::Ready(Ok(bytes)), Some(frames)) = (&step, &mut self.frames) {
+        if let (Poll::Ready(Ok(bytes)), Watched::Frames(frames)) = (&step, &mut self.watched) {
             frames.meter.sent(*bytes);
         }
         self.writing.judge(context, step)
@@ -94,6 +105,21 @@ impl Gathered {
 }
 
 impl Frames {
+    /// Reads on, unless too much has come already.
+    fn poll_read(
+        &mut self,
+        stream: &mut Stream,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.flooded.is_cancelled() {
+            return Poll::Pending;
+        }
+        let began = buffer.filled().len();
+        let step = Pin::new(stream).poll_read(context, buffer);
+        self.judge(context, buffer, began, step)
+    }
+
     /// Looks at what was read, which began here in the buffer. What came with too many frames is not handed on.
     fn judge(
         &mut self,
@@ -125,15 +151,11 @@ impl AsyncRead for Gathered {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let began = buffer.filled().len();
-        let Some(frames) = &mut this.frames else {
-            return Pin::new(this.stream.get_mut()).poll_read(context, buffer);
-        };
-        if frames.flooded.is_cancelled() {
-            return Poll::Pending;
+        let stream = this.stream.get_mut();
+        match &mut this.watched {
+            Watched::Chunks(following) => following.poll_read(stream, context, buffer),
+            Watched::Frames(frames) => frames.poll_read(stream, context, buffer),
         }
-        let step = Pin::new(this.stream.get_mut()).poll_read(context, buffer);
-        frames.judge(context, buffer, began, step)
     }
 }
 

@@ -17,7 +17,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Doorway;
+use super::gathered::{Following, Gathered};
 use crate::answer::Answer;
+use crate::chunks::Chunks;
 use crate::events::Connected;
 use crate::exchange::{Caller, Exchange};
 use crate::head::{self, EndFinder};
@@ -30,8 +32,8 @@ const FAREWELL_DEADLINE: Duration = Duration::from_secs(1);
 
 /// What came of waiting for a head.
 enum Arrival {
-    /// It is complete and sound; what was read beyond it follows it.
-    Head(BytesMut),
+    /// It is complete and sound; what was read beyond it follows it. Its body comes in chunks, as far as they are there.
+    Head(BytesMut, Option<Chunks>),
     /// The client left, or had nothing to say.
     Nothing,
     /// It is refused.
@@ -39,11 +41,15 @@ enum Arrival {
 }
 
 /// Serves requests until one side ends the connection.
-pub(super) async fn serve(doorway: &Doorway, mut stream: Stream) {
+pub(super) async fn serve(doorway: &Doorway, stream: Stream) {
+    let following = Following::default();
+    let mut stream: Stream = Box::new(Gathered::new(stream, doorway.writing(), following.clone()));
     let mut is_first = true;
     loop {
-        let head = match arrival(doorway, &mut stream, is_first).await {
-            Arrival::Head(head) => head,
+        // What comes first is a head again.
+        following.begin(None);
+        let (head, chunks) = match arrival(doorway, &mut stream, is_first).await {
+            Arrival::Head(head, chunks) => (head, chunks),
             Arrival::Nothing => {
                 // It ends either way; a goodbye that fails was not wanted.
                 stream.shutdown().await.ok();
@@ -52,6 +58,7 @@ pub(super) async fn serve(doorway: &Doorway, mut stream: Stream) {
             Arrival::Refused(refusal) => return refuse(doorway, stream, refusal).await,
         };
         is_first = false;
+        following.begin(chunks);
         let _active = doorway.meters.states.active.hold();
         let mut session = ServerSession::new_http1(stream);
         session.set_pipelined_prefix(head);
@@ -88,8 +95,8 @@ async fn arrival(doorway: &Doorway, stream: &mut Stream, is_first: bool) -> Arri
     {
         Err(_elapsed) => Arrival::Refused(Refusal::HeadTooSlow(doorway.head_deadline)),
         Ok(Err(refusal)) => Arrival::Refused(refusal),
-        Ok(Ok(false)) => Arrival::Nothing,
-        Ok(Ok(true)) => Arrival::Head(bytes),
+        Ok(Ok(Rest::Nothing)) => Arrival::Nothing,
+        Ok(Ok(Rest::Head(chunks))) => Arrival::Head(bytes, chunks),
     }
 }
 
@@ -117,22 +124,34 @@ async fn first_bytes(
     }
 }
 
-/// Reads until the head is complete, and judges it; false when the client left in the middle.
+/// What came of reading on.
+enum Rest {
+    /// The head is complete, and so are some of its chunks, if its body has any.
+    Head(Option<Chunks>),
+    /// The client left in the middle.
+    Nothing,
+}
+
+/// Reads until the head is complete, and judges it and what came with it.
 async fn rest_of_head(
     doorway: &Doorway,
     stream: &mut Stream,
     bytes: &mut BytesMut,
-) -> Result<bool, Refusal> {
+) -> Result<Rest, Refusal> {
     let mut finder = EndFinder::default();
     loop {
         if let Some(end) = finder.find(bytes, doorway.head)? {
-            let head = bytes.get(..end).unwrap_or_default();
-            head::judge(head, doorway.head)?;
-            return Ok(true);
+            let (head, body) = bytes.split_at_checked(end).unwrap_or_default();
+            let is_chunked = head::judge(head, doorway.head)?;
+            let mut chunks = is_chunked.then(Chunks::new);
+            if let Some(chunks) = &mut chunks {
+                chunks.follow(body)?;
+            }
+            return Ok(Rest::Head(chunks));
         }
         match stream.read_buf(bytes).await {
             Ok(count) if count > 0 => {}
-            Ok(_) | Err(_) => return Ok(false),
+            Ok(_) | Err(_) => return Ok(Rest::Nothing),
         }
     }
 }

@@ -1,6 +1,45 @@
 //! What Pingora lets through and must not reach anybody: everything that two programs could read differently.
 
-use crate::door::{Door, SECRET, get, post, said};
+use serde_json::json;
+
+use crate::door::{Door, SECRET, get, post, said, settings};
+
+#[path = "../smuggling/corpus.rs"]
+mod corpus;
+
+use corpus::sending::{self, Doors};
+
+/// Fewer cases than this are no corpus.
+const CASES_MIN: usize = 150;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_smuggled_request_reaches_hyper_or_node_behind_the_edge() {
+    let passes = sending::passes().await;
+    let mut settings = settings();
+    settings["tls"] = json!("127.0.0.1:0");
+    // Framing alone has to stop them, not what they look like.
+    let off =
+        json!({"path": "off", "query": "off", "headers": "off", "cookies": "off", "body": "off"});
+    let routes = passes.iter().map(|pass| {
+        let forward = json!({"upstream": pass.origin.address, "body_deadline_ms": 2000});
+        json!({"path": format!("/{}/*", pass.letter), "forward": forward, "inspection": {"modes": off}})
+    });
+    settings["routes"] = routes.collect();
+    let door = Door::with(settings).await;
+    let doors = Doors {
+        plain: door.http(),
+        tls: door.handle.tls_addr().unwrap(),
+        authority: &door.certificate,
+    };
+
+    let mut mistakes = Vec::new();
+    for pass in &passes {
+        mistakes.extend(sending::mistakes(&doors, pass).await);
+    }
+
+    assert!(mistakes.is_empty(), "{}", mistakes.join("\n"));
+    assert!(corpus::cases().len() >= CASES_MIN);
+}
 
 #[tokio::test]
 async fn heads_that_can_be_read_in_two_ways_are_400_and_end_the_connection() {
