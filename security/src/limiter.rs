@@ -200,7 +200,7 @@ impl Asking {
 }
 
 /// What one key has used, as one algorithm remembers it. Moments are nanoseconds since the limiter's origin.
-trait Usage: Default {
+trait Usage: Default + Clone {
     /// Decides, and counts what is to be counted.
     fn ask(&mut self, quota: &Quota, asking: Asking, now: u64) -> Decision;
 
@@ -256,23 +256,31 @@ impl<K: Hash + Eq + Clone, U: Usage> Shards<K, U> {
         if let Some(usage) = shard.by_key.get_mut(key) {
             return usage.ask(quota, asking, now);
         }
-        if matches!(asking, Asking::Look(_)) {
-            return U::default().ask(quota, asking, now);
-        }
         if shard.by_key.len() >= self.keys_per_shard {
             shard.sweep(quota, now);
         }
         if shard.by_key.len() >= self.keys_per_shard {
             return shard.overflow.ask(quota, asking, now);
         }
-        let mut usage = U::default();
+        let mut usage = shard.newcomer(quota, now);
         let decision = usage.ask(quota, asking, now);
-        shard.by_key.insert(key.clone(), usage);
+        if !matches!(asking, Asking::Look(_)) {
+            shard.by_key.insert(key.clone(), usage);
+        }
         decision
     }
 }
 
 impl<K: Hash + Eq, U: Usage> Shard<K, U> {
+    /// What a key has used that is not remembered. As long as newcomers are counted as one, it may be any of them, so it begins where
+    /// they stand: room that comes free lets nobody out who was refused a moment ago.
+    fn newcomer(&self, quota: &Quota, now: u64) -> U {
+        match self.overflow.is_fresh(quota, now) {
+            true => U::default(),
+            false => self.overflow.clone(),
+        }
+    }
+
     /// Forgets the keys that say the same as one never seen. Not more often than there can be any, so that a full shard
     /// does not walk itself for every stranger.
     fn sweep(&mut self, quota: &Quota, now: u64) {

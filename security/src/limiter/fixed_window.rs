@@ -10,7 +10,7 @@ use super::{Asking, Decision, Quota, Usage, as_nanos};
 const SWEEPS: u64 = 64;
 
 /// What was used in the window that ends then.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct FixedWindow {
     ends_at: u64,
     used: u32,

@@ -15,7 +15,7 @@ const SLICES: u64 = 64;
 const COUNTED: usize = 65;
 
 /// What was used in each of the latest slices.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct SlidingWindow {
     /// The oldest first; empty as long as nothing was counted.
     counts: VecDeque<u32>,

@@ -138,8 +138,27 @@ fn keys_that_are_full_again_make_room() {
         }
 
         assert!(limiter.key_count() <= 16 + SHARDS);
-        assert!(limiter.peek(&0, later).allowed, "{algorithm:?}");
         assert_eq!(limiter.key_count(), 16, "{algorithm:?}");
+        let much_later = start + Duration::from_secs(4);
+        assert!(limiter.peek(&0, much_later).allowed, "{algorithm:?}");
+    }
+}
+
+#[test]
+fn a_look_says_what_asking_would_when_nobody_else_is_remembered() {
+    for algorithm in ALGORITHMS {
+        let start = Instant::now();
+        let limiter = RateLimiter::new(quota(1, 60_000).counted_by(algorithm), 16, start);
+        for stranger in 0..1_000u32 {
+            limiter.check(&stranger, start);
+        }
+
+        let newcomers = 1_000..1_100u32;
+
+        for newcomer in newcomers {
+            assert!(!limiter.peek(&newcomer, start).allowed, "{algorithm:?}");
+            assert!(!limiter.check(&newcomer, start).allowed, "{algorithm:?}");
+        }
     }
 }
 
@@ -218,6 +237,33 @@ proptest! {
             let at_once = allowed.iter().filter(|at| **at == now).count();
             if before < burst as usize {
                 prop_assert!(at_once > 0, "refused at {now} after {before} of {burst}");
+            }
+        }
+    }
+
+    /// The model remembers for everybody until when they were told to wait. There is room for one key in each shard, so that they
+    /// make room for each other all the time.
+    #[test]
+    fn room_that_comes_free_lets_nobody_out_before_their_time(
+        burst in 1u32..5,
+        asks in proptest::collection::vec((0u32..60, 0u64..150), 1..600),
+    ) {
+        for algorithm in ALGORITHMS {
+            let start = Instant::now();
+            let limiter = RateLimiter::new(quota(burst, 1_000).counted_by(algorithm), 1, start);
+            let mut waits: HashMap<u32, Instant> = HashMap::new();
+            let mut now = start;
+            for (key, gap_ms) in &asks {
+                now += Duration::from_millis(*gap_ms);
+                let looked = limiter.peek(key, now);
+                let decision = limiter.check(key, now);
+                prop_assert_eq!(looked, decision, "{:?}", algorithm);
+                if decision.allowed {
+                    let is_early = waits.get(key).is_some_and(|until| now < *until);
+                    prop_assert!(!is_early, "{:?}: {} is let out early", algorithm, key);
+                } else {
+                    waits.insert(*key, now + decision.retry_after);
+                }
             }
         }
     }

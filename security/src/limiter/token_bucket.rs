@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Asking, Decision, Quota, Usage};
 
 /// When the bucket is full again.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct TokenBucket {
     full_at: u64,
 }
