@@ -15,8 +15,9 @@ use sallyport_queue::{Queue, Stores};
 use sallyport_recorder::Recorder;
 use sallyport_redis::{Kin, Redis};
 use sallyport_security::Secret;
-use sallyport_telemetry::admin::{self, Pages, StatusToken};
+use sallyport_telemetry::admin::{self, Rooms, StatusToken};
 use sallyport_telemetry::health::ComponentHandle;
+use sallyport_telemetry::metrics::Exposition;
 use sallyport_telemetry::trace::{Otlp, OtlpSettings, Sinks, SpanSink};
 use sallyport_telemetry::{Chain, Health, Identity, logs, metrics, panics, probe};
 use tokio::net::TcpListener;
@@ -26,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use crate::durable::Durable;
 use crate::patience::Patience;
 use crate::ports;
-use crate::settings::Settings;
+use crate::settings::{Admin, Settings};
 use crate::sockets::Sockets;
 use crate::version::{REVISION, VERSION};
 
@@ -46,8 +47,8 @@ pub(crate) struct Ground {
     pub(crate) recorder: Recorder,
     pub(crate) sinks: Arc<dyn SpanSink>,
     pub(crate) tasks: TaskTracker,
-    /// What the role has to show behind the admin door.
-    pub(crate) pages: Pages,
+    /// What the role has behind the admin door.
+    pub(crate) rooms: Rooms,
     doors: Doors,
     admin_stop: CancellationToken,
     last: CancellationToken,
@@ -98,24 +99,15 @@ impl Ground {
         let last = CancellationToken::new();
         tasks.spawn(probe::run(health.clone(), last.clone()));
 
-        let address = settings.monitoring.admin.listen;
-        let admin = listen(address, sockets, "SALLYPORT_ADMIN_LISTEN").await?;
         let admin_stop = last.child_token();
-        let token = token_gate(settings.monitoring.admin.status_token.clone());
-        let pages = Pages::default();
-        let serving = admin::serve(
-            admin,
+        let admin = AdminDoor {
             exposition,
-            health.clone(),
-            token,
-            pages.clone(),
-            admin_stop.clone(),
-        );
-        tasks.spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!(name: "admin.ended", { error = %Chain(&error) }, "The admin door is closed");
-            }
-        });
+            health: health.clone(),
+            stop: admin_stop.clone(),
+        };
+        let rooms = admin
+            .open(&settings.monitoring.admin, sockets, &tasks)
+            .await?;
 
         let pools = Pools::open(&settings.stores.postgres, role)
             .context("preparing the connections to Postgres")?;
@@ -152,7 +144,7 @@ impl Ground {
             sinks,
             tasks,
             doors,
-            pages,
+            rooms,
             admin_stop,
             last,
         })
@@ -194,6 +186,41 @@ impl Ground {
         if tokio::time::timeout(CLOSE_DEADLINE, closing).await.is_err() {
             tracing::warn!(name: "process.close_missed", "Some background work did not end in time");
         }
+    }
+}
+
+/// The admin door, still closed.
+struct AdminDoor {
+    exposition: Exposition,
+    health: Health,
+    stop: CancellationToken,
+}
+
+impl AdminDoor {
+    /// Opens it, and returns what other rooms may put behind it.
+    async fn open(
+        self,
+        settings: &Admin,
+        sockets: &Sockets,
+        tasks: &TaskTracker,
+    ) -> anyhow::Result<Rooms> {
+        let listener = listen(settings.listen, sockets, "SALLYPORT_ADMIN_LISTEN").await?;
+        let token = token_gate(settings.status_token.clone());
+        let rooms = Rooms::default();
+        let serving = admin::serve(
+            listener,
+            self.exposition,
+            self.health,
+            token,
+            rooms.clone(),
+            self.stop,
+        );
+        tasks.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(name: "admin.ended", { error = %Chain(&error) }, "The admin door is closed");
+            }
+        });
+        Ok(rooms)
     }
 }
 

@@ -117,7 +117,7 @@ pub(crate) struct Monitoring {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Admin {
     pub(crate) listen: SocketAddr,
-    /// The bearer token that opens `/health/status`; empty refuses everybody.
+    /// The bearer token that opens `/health/status` and `/cache/purge`; empty refuses everybody.
     pub(crate) status_token: Secret,
 }
 

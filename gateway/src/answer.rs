@@ -63,6 +63,14 @@ impl Answer {
         answer
     }
 
+    /// Nothing but its fields.
+    pub(crate) fn empty(status: StatusCode) -> Self {
+        Self {
+            content_type: None,
+            ..Self::json(status, Bytes::new())
+        }
+    }
+
     /// JSON.
     pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Self {
         Self {
@@ -127,9 +135,21 @@ impl Answer {
     /// Says how much of these limits is left.
     pub(crate) fn limits(&mut self, limits: &[Limited]) {
         for (name, value) in limit_headers(limits) {
+            self.set(name, Some(value));
+        }
+    }
+
+    /// Sets a header, if there is something to say.
+    pub(crate) fn set(&mut self, name: HeaderName, value: Option<HeaderValue>) {
+        if let Some(value) = value {
             self.extra.retain(|(known, _)| *known != name);
             self.extra.push((name, value));
         }
+    }
+
+    /// Whether this header is set beside those that every answer has.
+    pub(crate) fn sets(&self, name: &HeaderName) -> bool {
+        self.extra.iter().any(|(known, _)| known == name)
     }
 
     /// Adds a header; a value that is no header's value is left out.
@@ -159,7 +179,9 @@ impl Answer {
         if let Some(content_type) = self.content_type {
             response.insert_header(header::CONTENT_TYPE, content_type)?;
         }
-        response.insert_header(header::CONTENT_LENGTH, self.body.len())?;
+        if self.status != StatusCode::NO_CONTENT {
+            response.insert_header(header::CONTENT_LENGTH, self.body.len())?;
+        }
         response.insert_header(REQUEST_ID, trace_id.to_string())?;
         session.write_response_header(response, is_head).await?;
         if !is_head {

@@ -14,26 +14,29 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
-use sallyport_security::inspection::Inspector;
 use sallyport_telemetry::Health;
 use sallyport_telemetry::trace::SpanContext;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::accept::{Desk, Shelf};
 use crate::acme::Challenges;
 use crate::answer::Answer;
 use crate::body::{self, Haste, Pace};
+use crate::cache::Hit;
 use crate::checks::{self, Asked, Moment};
 use crate::events::Meters;
 use crate::exchange::{Caller, Exchange};
 use crate::forward;
 use crate::health;
-use crate::inspection::HeldBody;
 use crate::limits::{self, Asker};
 use crate::problem;
 use crate::refusal::Refusal;
 use crate::routes::{Action, Forwarding, Route};
 use crate::rules::{CurrentRules, Rules};
+
+mod bodies;
+mod kept;
 
 /// What all requests share.
 pub(crate) struct Edge {
@@ -47,12 +50,16 @@ pub(crate) struct Edge {
     pub(crate) health: Health,
     pub(crate) meters: Arc<Meters>,
     pub(crate) draining: CancellationToken,
+    /// Knows what goes on behind requests.
+    pub(crate) tracker: TaskTracker,
 }
 
 /// What the edge does with a request that it has let in.
 enum Course {
     /// It is answered here.
     Answer(Answer),
+    /// It is answered from what is kept.
+    Kept(Box<Hit>),
     /// It is handed on.
     Forward,
 }
@@ -120,10 +127,13 @@ impl Edge {
             return Ok(Course::Answer(Answer::moved(&location)));
         }
         let answer = match &route.action {
-            Action::Forward(_) => {
+            Action::Forward(forwarding) => {
                 self.limit_forwarded(session, exchange, &route, address, now)
                     .await?;
-                return Ok(Course::Forward);
+                if let Some(answer) = kept::may_ask(session, &forwarding.answers)? {
+                    return Ok(Course::Answer(answer));
+                }
+                return Ok(kept::look(session, exchange).await);
             }
             Action::Accept(accepting) => {
                 let desk = Desk {
@@ -212,6 +222,7 @@ impl Edge {
     ) -> Result<()> {
         body::discard_small(session).await;
         answer.limits(&exchange.limits);
+        kept::share(session, exchange, &mut answer);
         if self.draining.is_cancelled() {
             session.set_keepalive(None);
         }
@@ -241,36 +252,6 @@ impl Edge {
     }
 }
 
-/// Who looks at what the route of a request hands on, if anybody does.
-fn inspector(exchange: &Exchange) -> Option<&Inspector> {
-    exchange.route.as_ref()?.inspector.as_ref()
-}
-
-/// Keeps a body back until it is whole, and looks at it then.
-fn look_into(
-    exchange: &mut Exchange,
-    body: &mut Option<Bytes>,
-    is_whole: bool,
-) -> std::result::Result<(), Refusal> {
-    let Some(mut held) = exchange.held.take() else {
-        return Ok(());
-    };
-    held.keep(body);
-    if !is_whole {
-        exchange.held = Some(held);
-        return Ok(());
-    }
-    let Some(inspector) = inspector(exchange) else {
-        return Err(Refusal::Internal);
-    };
-    let (whole, findings) = held.release(inspector)?;
-    exchange.findings.join(findings);
-    if !whole.is_empty() {
-        *body = Some(whole);
-    }
-    Ok(())
-}
-
 /// How the route of a request hands on, if it does.
 fn forwarding(exchange: &Exchange) -> Option<&Forwarding> {
     match &exchange.route.as_ref()?.action {
@@ -287,7 +268,16 @@ impl ProxyHttp for Edge {
         None
     }
 
+    /// Only for what the cache fetches by itself.
+    fn allow_spawning_subrequest(&self, _session: &Session, _ctx: &Self::CTX) -> bool {
+        self.rules.load().keeps_answers
+    }
+
     async fn request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<bool> {
+        if let Some(refreshing) = kept::refreshing(session) {
+            *ctx = Some(refreshing);
+            return Ok(false);
+        }
         // One set of rules for the whole request, whatever is reloaded meanwhile.
         let rules = self.rules.load_full();
         // On HTTP/2 a client may take all frames and still leave an answer without a window.
@@ -302,6 +292,7 @@ impl ProxyHttp for Edge {
                 return Ok(false);
             }
             Ok(Course::Answer(answer)) => self.answer(session, exchange, answer).await,
+            Ok(Course::Kept(hit)) => self.show(session, exchange, hit).await,
             Err(refusal) => self.refuse(session, exchange, refusal).await,
         };
         if sent.is_err() {
@@ -323,8 +314,7 @@ impl ProxyHttp for Edge {
         if let Some(exchange) = ctx {
             // Whoever is asked again gets the whole body again.
             exchange.body_bytes = 0;
-            exchange.held = inspector(exchange)
-                .and_then(|_| HeldBody::for_request(&session.req_header().headers));
+            exchange.held = bodies::held(exchange, &session.req_header().headers);
         }
         let forwarding = ctx.as_ref().and_then(forwarding);
         let peer = forwarding.map(|forwarding| Box::new(forward::peer(forwarding)));
@@ -343,7 +333,13 @@ impl ProxyHttp for Edge {
         ctx: &mut Self::CTX,
     ) -> Result<()> {
         match ctx {
-            Some(exchange) => forward::dress_request(request, exchange),
+            Some(exchange) => {
+                forward::dress_request(request, exchange)?;
+                if let Some(turn) = &exchange.turn {
+                    turn.prepare(request, &forward::OURS)?;
+                }
+                Ok(())
+            }
             None => Ok(()),
         }
     }
@@ -355,27 +351,35 @@ impl ProxyHttp for Edge {
         end_of_stream: bool,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
-        let Some(exchange) = ctx else { return Ok(()) };
-        exchange.body_bytes = exchange
-            .body_bytes
-            .saturating_add(body.as_ref().map_or(0, Bytes::len));
-        let (Some(forwarding), Some(haste)) = (forwarding(exchange), exchange.haste) else {
-            return Ok(());
-        };
-        let left = haste.left(exchange.body_bytes);
-        let refusal = if exchange.body_bytes > forwarding.body_bytes_max {
-            Refusal::BodyTooLarge(forwarding.body_bytes_max)
-        } else if body.is_some() && left.is_zero() {
-            haste.refusal(exchange.body_bytes)
-        } else if let Err(refusal) = look_into(exchange, body, end_of_stream) {
-            refusal
-        } else {
-            session.set_read_timeout(Some(left));
-            return Ok(());
-        };
-        let status = refusal.status().as_u16();
-        exchange.refusal = Some(refusal);
-        Error::e_explain(ErrorType::HTTPStatus(status), "the body is refused")
+        match ctx {
+            Some(exchange) => bodies::pass(session, exchange, body, end_of_stream),
+            None => Ok(()),
+        }
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        match ctx {
+            Some(exchange) => kept::begun(exchange, response),
+            None => Ok(()),
+        }
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Self::CTX,
+    ) -> Result<Option<Duration>> {
+        if let Some(turn) = ctx.as_mut().and_then(|exchange| exchange.turn.as_mut()) {
+            turn.note(body.as_ref(), end_of_stream);
+        }
+        Ok(None)
     }
 
     async fn response_filter(
@@ -389,7 +393,22 @@ impl ProxyHttp for Edge {
             session.set_keepalive(None);
         }
         exchange.status = Some(response.status);
-        forward::dress_response(response, exchange)
+        kept::passing(session, exchange, response)?;
+        let request = &session.req_header().headers;
+        forward::dress_response(request, response, exchange, &self.meters)
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Self::CTX,
+    ) -> Result<Option<Duration>> {
+        if let Some(stream) = ctx.as_mut().and_then(|exchange| exchange.pressing.as_mut()) {
+            stream.press(body, end_of_stream)?;
+        }
+        Ok(None)
     }
 
     /// An upstream that closes a connection before its answer has begun did not answer this request: one that may be asked twice
@@ -432,6 +451,9 @@ impl ProxyHttp for Edge {
         let already_begun = session
             .response_written()
             .is_some_and(|begun| !begun.status.is_informational());
+        if !already_begun && let Some(hit) = kept::stand_in(exchange, error) {
+            return self.show_instead(session, exchange, hit).await;
+        }
         let meant = exchange
             .refusal
             .take()

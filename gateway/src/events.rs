@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use sallyport_security::access_token::Rejected;
+use sallyport_security::cookies::Unfit;
 use sallyport_security::{InvalidQuota, Quota, RateLimiter, addresses};
 use sallyport_telemetry::metrics::{Counters, Gauge, Gauges, Held, Histograms};
 use sallyport_telemetry::trace::{KeepPolicy, SpanSink, Trail};
 use sallyport_telemetry::{Label, Metric, gauge};
 
+use crate::cache::Outcome;
 use crate::exchange::Exchange;
 use crate::inspection::Findings;
 use crate::refusal::{Limited, Refusal};
@@ -87,6 +89,7 @@ pub(crate) struct Meters {
     signatures: Counters,
     access_tokens: Counters,
     inspections: Counters,
+    cached: Counters,
     rejected: Counters,
     witnessed: RateLimiter<&'static str>,
     sinks: Arc<dyn SpanSink>,
@@ -127,6 +130,7 @@ impl Meters {
             signatures: Counters::new(Metric::SignatureChecks),
             access_tokens: Counters::new(Metric::AccessTokenChecks),
             inspections: Counters::new(Metric::InspectionFindings),
+            cached: Counters::new(Metric::CacheRequests),
             rejected: Counters::new(Metric::IntakeRejected),
             witnessed: RateLimiter::new(
                 Quota::try_new(WITNESSED_PER_SECOND, Duration::from_secs(1))?,
@@ -150,6 +154,11 @@ impl Meters {
         for bot in accepting.flat_map(Accepting::bots) {
             for outcome in ["ok", "bad", "missing", "stale"] {
                 self.signatures.of(&[&*bot.source, outcome]);
+            }
+        }
+        for (route, _) in table.caches() {
+            for outcome in Outcome::ALL {
+                self.cached.of(&[route, outcome.name()]);
             }
         }
     }
@@ -196,6 +205,15 @@ impl Meters {
 
     /// A request has ended, answered or not.
     pub(crate) fn finished(&self, exchange: &Exchange) {
+        if let Some(outcome) = exchange.cached() {
+            self.cached
+                .of(&[exchange.route_name(), outcome.name()])
+                .increment();
+        }
+        if exchange.is_refresh {
+            // Nobody was answered.
+            return;
+        }
         // A sender who left before the answer got none: that request has no status.
         let status = exchange.status.as_ref().map_or("", StatusCode::as_str);
         let left = if exchange.status.is_none() {
@@ -224,6 +242,18 @@ impl Meters {
             Some(refusal) => self.refused(exchange, refusal),
             None => self.answered(exchange),
         }
+    }
+
+    /// A cookie of an upstream was not set.
+    pub(crate) fn cookie_dropped(&self, route: &str, cookie: &Unfit) {
+        if !self.witnessed.check(&"cookie", Instant::now()).allowed {
+            return;
+        }
+        tracing::warn!(
+            name: "edge.cookie_dropped",
+            { cookie.name = %cookie.name, reason = cookie.why, http.route = route },
+            "A cookie that breaks its own rules was not set"
+        );
     }
 
     /// The inspection found something. What was refused for it is told as a refusal.

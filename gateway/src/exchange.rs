@@ -17,6 +17,8 @@ use sallyport_telemetry::metrics::Held;
 use sallyport_telemetry::trace::{SpanContext, SpanKind, SpanRecord, SpanStatus, Value};
 
 use crate::body::Haste;
+use crate::cache::{Hit, Outcome, Turn};
+use crate::compress::Stream;
 use crate::inspection::{Findings, HeldBody};
 use crate::recent::Recent;
 use crate::refusal::{Limited, Refusal};
@@ -65,6 +67,18 @@ pub(crate) struct Exchange {
     pub(crate) body_bytes: usize,
     /// How much time such a body has.
     pub(crate) haste: Option<Haste>,
+    /// What the cache makes of its answer, on a route that keeps answers.
+    pub(crate) turn: Option<Box<Turn>>,
+    /// What is shown in place of an upstream's failure.
+    pub(crate) stand_in: Option<Box<Hit>>,
+    /// How it was served from what is kept, if it was.
+    pub(crate) kept: Option<Outcome>,
+    /// Whether its answer is one for everybody.
+    pub(crate) is_shared: bool,
+    /// Whether nobody asked but the cache.
+    pub(crate) is_refresh: bool,
+    /// Compresses its answer.
+    pub(crate) pressing: Option<Stream>,
     /// Where it has to go instead, when it must come over TLS.
     pub(crate) elsewhere: Option<String>,
 }
@@ -105,8 +119,22 @@ impl Exchange {
             active: None,
             body_bytes: 0,
             haste: None,
+            turn: None,
+            stand_in: None,
+            kept: None,
+            is_shared: false,
+            is_refresh: false,
+            pressing: None,
             elsewhere: None,
         }
+    }
+
+    /// How the cache served it, on a route that keeps answers.
+    pub(crate) fn cached(&self) -> Option<Outcome> {
+        if self.is_refresh {
+            return Some(Outcome::Refresh);
+        }
+        self.kept.or_else(|| Some(self.turn.as_ref()?.outcome()))
     }
 
     /// The route's template, for metrics and spans.

@@ -5,13 +5,15 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderName, header};
+use http::{HeaderMap, HeaderName, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
-use sallyport_security::headers::{RouteClass, must_be_removed, response_headers};
+use sallyport_security::headers::{RouteClass, response_headers};
 
 use crate::answer::{REQUEST_ID, limit_headers};
+use crate::answers;
+use crate::events::Meters;
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
 use crate::routes::Forwarding;
@@ -33,6 +35,13 @@ pub(crate) static NOT_FROM_STRANGERS: [HeaderName; 12] = [
     USER_ID,
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("request-id"),
+];
+
+/// Fields of a forwarded request that the edge has written itself, and that say nothing about who asks.
+pub(crate) const OURS: [HeaderName; 3] = [
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("x-forwarded-proto"),
+    REQUEST_ID,
 ];
 
 /// Where a request goes, and how long that may take.
@@ -104,34 +113,37 @@ fn remove_lookalikes(request: &mut RequestHeader) {
     }
 }
 
-/// Gives an upstream's answer the fields that every answer of the edge has.
+/// Gives an upstream's answer to a request with these headers the fields that every answer of the edge has.
 ///
 /// # Errors
 /// When a value is no header's value, which none of ours is.
 pub(crate) fn dress_response(
+    request: &HeaderMap,
     response: &mut ResponseHeader,
     exchange: &Exchange,
+    meters: &Meters,
 ) -> pingora::Result<()> {
+    answers::undress(response);
+    let route = exchange.route.as_deref();
+    let answers = route.and_then(|route| route.answers());
+    if let Some(answers) = answers {
+        for cookie in answers.harden_cookies(response)? {
+            meters.cookie_dropped(exchange.route_name(), &cookie);
+        }
+    }
     if response.status.is_informational() {
         return Ok(());
     }
-    let telling: Vec<HeaderName> = response
-        .headers
-        .keys()
-        .filter(|name| must_be_removed(name))
-        .cloned()
-        .collect();
-    for name in &telling {
-        response.remove_header(name);
-    }
-    let is_page = exchange.route.as_ref().is_some_and(|route| route.is_page());
-    let class = if is_page {
-        RouteClass::Page
-    } else {
-        RouteClass::Api
-    };
+    let class = route.map_or(RouteClass::Api, |route| route.class());
+    let keeps_caching =
+        answers.is_some_and(|answers| answers.keeps_its_caching(response, exchange.is_shared));
     for (name, value) in response_headers(class) {
-        response.insert_header(name.clone(), value.clone())?;
+        if !keeps_caching || *name != header::CACHE_CONTROL {
+            response.insert_header(name.clone(), value.clone())?;
+        }
+    }
+    if let Some(answers) = answers {
+        answers.dress(request, response)?;
     }
     for (name, value) in limit_headers(&exchange.limits) {
         response.insert_header(name, value)?;

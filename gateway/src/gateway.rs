@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::accept::Shelf;
 use crate::acme::Challenges;
 use crate::body::Pace;
+use crate::cache::Purger;
 use crate::edge::Edge;
 use crate::events::Meters;
 use crate::head::HeadLimits;
@@ -267,6 +268,11 @@ impl GatewayHandle {
         move |path| recent::page(&rules.load().table, path)
     }
 
+    /// Who forgets kept answers, for whoever may order that.
+    pub fn purger(&self) -> Purger {
+        Purger::of(&self.rules)
+    }
+
     fn doorway(&self, settings: &Settings, parts: Parts) -> Doorway {
         let limits = &settings.connections;
         let head = HeadLimits::of(limits);
@@ -280,6 +286,7 @@ impl GatewayHandle {
             health: parts.health,
             meters: Arc::clone(&self.meters),
             draining: self.draining.clone(),
+            tracker: self.tracker.clone(),
         };
         let conf = ServerConf {
             max_retries: FORWARD_TRIES,

@@ -34,6 +34,10 @@ mod forward;
 mod health;
 
 mod answer;
+mod answers;
+mod cache;
+mod compress;
+mod cors;
 mod problem;
 mod refusal;
 
@@ -49,6 +53,7 @@ mod rules;
 
 pub use accept::Shelf;
 pub use acme::{Acme, Challenges};
+pub use cache::{Purge, Purger};
 pub use checks::{Rule, Step};
 pub use explain::{Explanation, Outcome, Probe, explain};
 pub use gateway::{Doors, Gateway, GatewayHandle, Parts, StartError};
@@ -59,7 +64,8 @@ pub use listeners::{
 pub use rules::{Changes, InvalidRules};
 pub use sallyport_sources::Source;
 pub use settings::{
-    AcceptSettings, AcmeChallenge, AcmeSettings, AddressSettings, BotSettings, CertificateSettings,
-    ConnectionSettings, Denied, DenyFileError, Dimension, Door, ForwardSettings, HealthPage,
-    HttpService, LimitSettings, RateSettings, RouteSettings, Settings, StrangerSettings,
+    AcceptSettings, AcmeChallenge, AcmeSettings, AddressSettings, BotSettings, CacheSettings,
+    CertificateSettings, ConnectionSettings, CookieSettings, CookieUse, CorsSettings, Denied,
+    DenyFileError, Dimension, Door, Embeddable, FailureBody, ForwardSettings, HealthPage,
+    HttpService, LimitSettings, RateSettings, RouteSettings, Serves, Settings, StrangerSettings,
 };

@@ -66,6 +66,10 @@ pub(crate) enum Refusal {
     TooFast(Limited, StatusCode),
     /// Nothing durable takes messages now.
     NotStored(Duration),
+    /// Scripts of this origin may not do this.
+    Origin,
+    /// The upstream says itself that it failed, by this status, and perhaps when to come again. What else it says is not told.
+    UpstreamFailed(StatusCode, Option<Duration>),
     /// The upstream takes no connection, or broke it.
     Upstream,
     /// The upstream did not answer in time.
@@ -110,7 +114,8 @@ impl Refusal {
             Self::Malformed(_) | Self::BodyCut | Self::NotADelivery(..) => StatusCode::BAD_REQUEST,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
-            Self::Address | Self::Attack(_) => StatusCode::FORBIDDEN,
+            Self::Address | Self::Attack(_) | Self::Origin => StatusCode::FORBIDDEN,
+            Self::UpstreamFailed(status, _) => *status,
             Self::NoRoute | Self::UnknownBot => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentType(_) | Self::Coding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -151,6 +156,8 @@ impl Refusal {
             Self::NotADelivery(..) => "not_a_delivery",
             Self::TooFast(..) => "rate_limited",
             Self::NotStored(_) => "not_stored",
+            Self::Origin => "origin",
+            Self::UpstreamFailed(..) => "upstream_failed",
             Self::Upstream => "upstream",
             Self::UpstreamTooSlow => "upstream_too_slow",
             Self::Internal => "internal",
@@ -177,6 +184,8 @@ impl Refusal {
             Self::NotADelivery(..) => &pages::INVALID_BODY,
             Self::TooFast(..) => &pages::RATE_LIMITED,
             Self::NotStored(_) => &pages::NOT_STORED,
+            Self::Origin => &pages::ORIGIN_NOT_ALLOWED,
+            Self::UpstreamFailed(..) => &pages::UPSTREAM_FAILED,
             Self::Upstream => &pages::UPSTREAM_UNREACHABLE,
             Self::UpstreamTooSlow => &pages::UPSTREAM_TOO_SLOW,
             Self::Internal => &pages::INTERNAL_ERROR,
@@ -240,6 +249,10 @@ impl Refusal {
                 "Nothing was stored, because the store is away. Send it again in {} s.",
                 whole_seconds(*after)
             ),
+            Self::Origin => "Scripts of this origin may not use this path, or not in this way.".to_owned(),
+            Self::UpstreamFailed(..) => {
+                "The service behind this path failed. Quote the code when you report it.".to_owned()
+            }
             Self::Upstream => {
                 "The service behind this path does not answer. Try again shortly.".to_owned()
             }
@@ -265,6 +278,7 @@ impl Refusal {
         match self {
             Self::TooFast(limited, _) => Some(limited.decision.retry_after),
             Self::NotStored(after) => Some(*after),
+            Self::UpstreamFailed(_, after) => *after,
             Self::Upstream | Self::UpstreamTooSlow => Some(Duration::from_secs(1)),
             Self::HeadTooSlow(_)
             | Self::HeadTooLarge(_)
@@ -288,6 +302,7 @@ impl Refusal {
             | Self::Token
             | Self::AccessToken(_)
             | Self::NotADelivery(..)
+            | Self::Origin
             | Self::Internal => None,
         }
     }

@@ -9,8 +9,11 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use sallyport_security::Digest;
+use sallyport_security::headers::RouteClass;
 use sallyport_security::inspection::{InspectionSettings, Inspector};
 
+use crate::answers::Answers;
+use crate::cache::Cache;
 use crate::limits::{Limit, Limits};
 use crate::networks::OpenTo;
 use crate::rules::InvalidRules;
@@ -72,9 +75,10 @@ pub(crate) struct Forwarding {
     pub(crate) body_deadline: Duration,
     pub(crate) connect_deadline: Duration,
     pub(crate) answer_deadline: Duration,
-    pub(crate) pages: bool,
     /// How it knows its callers, if it does.
     pub(crate) access_token: Option<TokenCheck>,
+    /// What becomes of its answers.
+    pub(crate) answers: Box<Answers>,
 }
 
 /// A path that was found.
@@ -133,6 +137,14 @@ impl RouteTable {
             .map(|route| &**route)
     }
 
+    /// What routes keep.
+    pub(crate) fn caches(&self) -> impl Iterator<Item = (&str, &Cache)> {
+        self.0.iter().filter_map(|route| {
+            let cache = route.answers()?.cache.as_deref()?;
+            Some((&*route.template, cache))
+        })
+    }
+
     /// All routes, for what is prepared per route at the start.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.0.iter()
@@ -157,10 +169,15 @@ impl Route {
                 vec![Method::POST],
             )
         } else if let Some(forward) = &settings.forward {
-            (
-                Action::Forward(Forwarding::new(&settings.path, forward)?),
-                methods_of(forward),
-            )
+            let mut methods = methods_of(forward);
+            let before = before.and_then(Self::answers);
+            let answers = Answers::new(forward, &settings.path, &methods, before);
+            // Whether a script may ask is asked by OPTIONS, and answered here.
+            if answers.cors.is_some() && !methods.contains(&Method::OPTIONS) {
+                methods.push(Method::OPTIONS);
+            }
+            let forwarding = Forwarding::new(&settings.path, forward, answers)?;
+            (Action::Forward(forwarding), methods)
         } else {
             let tokens = settings.tokens.iter().filter(|token| !token.is_empty());
             let tokens: Vec<_> = tokens
@@ -222,13 +239,26 @@ impl Route {
         }
     }
 
-    /// Whether it shows pages to people, rather than answering programs.
-    pub(crate) fn is_page(&self) -> bool {
+    /// What becomes of its answers, if it hands on.
+    pub(crate) fn answers(&self) -> Option<&Answers> {
         match &self.action {
-            Action::Problems => true,
-            Action::Forward(forwarding) => forwarding.pages,
-            Action::Accept(_) | Action::Health(_) | Action::Status(_) => false,
+            Action::Forward(forwarding) => Some(&forwarding.answers),
+            Action::Accept(_) | Action::Health(_) | Action::Status(_) | Action::Problems => None,
         }
+    }
+
+    /// What kind of answers it gives.
+    pub(crate) fn class(&self) -> RouteClass {
+        match &self.action {
+            Action::Problems => RouteClass::Page,
+            Action::Forward(forwarding) => forwarding.answers.class,
+            Action::Accept(_) | Action::Health(_) | Action::Status(_) => RouteClass::Api,
+        }
+    }
+
+    /// Whether it serves people with browsers, rather than programs.
+    pub(crate) fn is_page(&self) -> bool {
+        self.class() != RouteClass::Api
     }
 
     /// Whether this method is taken.
@@ -260,7 +290,7 @@ fn methods_of(forward: &ForwardSettings) -> Vec<Method> {
 }
 
 impl Forwarding {
-    fn new(path: &str, settings: &ForwardSettings) -> Result<Self, InvalidRules> {
+    fn new(path: &str, settings: &ForwardSettings, answers: Answers) -> Result<Self, InvalidRules> {
         let access_token = settings.access_token.as_ref();
         Ok(Self {
             upstream: settings.upstream,
@@ -268,10 +298,10 @@ impl Forwarding {
             body_deadline: Duration::from_millis(settings.body_deadline_ms),
             connect_deadline: Duration::from_millis(settings.connect_deadline_ms),
             answer_deadline: Duration::from_millis(settings.answer_deadline_ms),
-            pages: settings.pages,
             access_token: access_token
                 .map(|settings| TokenCheck::new(path, settings))
                 .transpose()?,
+            answers: Box::new(answers),
         })
     }
 }

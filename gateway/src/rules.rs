@@ -27,6 +27,8 @@ pub(crate) struct Rules {
     pub(crate) peers: Peers,
     pub(crate) deny: DenyList,
     pub(crate) plain: Plain,
+    /// Whether any route keeps answers.
+    pub(crate) keeps_answers: bool,
     limits: Limits,
 }
 
@@ -83,8 +85,11 @@ impl Rules {
         let none = Limits::default();
         let counted = before.map_or(&none, |rules| &rules.limits);
         let limits = Limits::new(&settings.limits, redis, origin, counted)?;
+        let table = RouteTable::new(settings, &limits, origin, before.map(|rules| &rules.table))?;
+        let keeps_answers = table.caches().next().is_some();
         Ok(Self {
-            table: RouteTable::new(settings, &limits, origin, before.map(|rules| &rules.table))?,
+            keeps_answers,
+            table,
             strangers: Strangers::new(
                 &settings.strangers,
                 origin,

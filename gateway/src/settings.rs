@@ -18,6 +18,7 @@ use crate::listeners::TlsProfile;
 mod accept;
 mod acme;
 mod addresses;
+mod answers;
 mod certificates;
 mod limits;
 mod routes;
@@ -25,6 +26,9 @@ mod routes;
 pub use accept::{AcceptSettings, BotSettings};
 pub use acme::{AcmeChallenge, AcmeSettings};
 pub use addresses::{AddressSettings, Denied, DenyFileError};
+pub use answers::{
+    CacheSettings, CookieSettings, CookieUse, CorsSettings, Embeddable, FailureBody, Serves,
+};
 pub use certificates::CertificateSettings;
 pub use limits::{Dimension, LimitSettings, RateSettings};
 pub(crate) use routes::NAME_ENDS;

@@ -13,6 +13,8 @@ pub enum RouteClass {
     Api,
     /// Web pages of our own: they may load what comes from this very origin.
     Page,
+    /// What pages load: pictures, scripts, styles, fonts. Opened by itself it may do nothing, as an SVG otherwise could.
+    Asset,
 }
 
 /// Powerful features of browsers; no page of ours asks for any of them.
@@ -40,7 +42,7 @@ static PAGE: [(HeaderName, HeaderValue); COUNT] = list(PAGE_POLICY);
 /// The headers that an answer of this class must carry, whatever its status. They replace what an upstream set.
 pub fn response_headers(class: RouteClass) -> &'static [(HeaderName, HeaderValue)] {
     match class {
-        RouteClass::Api => &API,
+        RouteClass::Api | RouteClass::Asset => &API,
         RouteClass::Page => &PAGE,
     }
 }
@@ -131,7 +133,7 @@ mod tests {
 
     #[test]
     fn no_header_stands_twice_in_a_list() {
-        for class in [RouteClass::Api, RouteClass::Page] {
+        for class in [RouteClass::Api, RouteClass::Page, RouteClass::Asset] {
             let mut names: Vec<_> = response_headers(class)
                 .iter()
                 .map(|(name, _)| name.as_str())

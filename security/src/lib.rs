@@ -29,6 +29,7 @@ mod limit_key;
 pub mod inspection;
 
 pub mod addresses;
+pub mod cookies;
 pub mod headers;
 
 pub use compare::{Digest, constant_time_eq};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use sallyport_gateway::{Acme, Challenges, Doors, Gateway, GatewayHandle, Parts};
+use sallyport_gateway::{Acme, Challenges, Doors, Gateway, GatewayHandle, Parts, Purge};
 use sallyport_postgres::ProcessRole;
 
 use crate::certificates::{CertificateFiles, given_folder};
@@ -76,7 +76,14 @@ pub(crate) async fn open(
         .await
         .map_err(in_words)
         .context("opening the edge")?;
-    ground.pages.answered_by(edge.pages());
+    ground.rooms.pages.answered_by(edge.pages());
+    let purger = edge.purger();
+    ground.rooms.purges.taken_by(move |host, path| {
+        purger.purge(&Purge {
+            host: host.map(str::to_owned),
+            path: path.to_owned(),
+        })
+    });
     if let (Some(files), Some(certificates)) = (files, certificates) {
         let stop = stops.soft.child_token();
         ground.tasks.spawn(files.watch(certificates, stop));

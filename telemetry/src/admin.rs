@@ -1,10 +1,11 @@
-//! The admin door: `/metrics` and the health pages, for Prometheus, the supervisor and the engineers behind them.
+//! The admin door: `/metrics`, the health pages and the purging of kept answers, for Prometheus, the supervisor and the engineers behind them.
 //!
 //! It is served by a thread and a runtime of its own, because "the runtime is stuck" is exactly what it has to be able to say.
 //! Other rooms may have pages there, too, which only the token opens. It is meant for a loopback or cluster-internal address; what of it the public may see goes through the edge.
 
 mod listener;
 mod pages;
+mod purge;
 
 pub use pages::Pages;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -23,11 +24,13 @@ use crate::Health;
 use crate::metrics::Exposition;
 use listener::Capped;
 
+pub use purge::Purges;
+
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const JSON: &str = "application/json; charset=utf-8";
 const BEARER: &str = "Bearer ";
 
-/// Decides whether a bearer token opens `/health/status`. The comparison, in constant time, is the caller's.
+/// Decides whether a bearer token opens `/health/status` and `/cache/purge`. The comparison, in constant time, is the caller's.
 #[derive(Clone)]
 pub struct StatusToken(Arc<dyn Fn(&str) -> bool + Send + Sync>);
 
@@ -61,7 +64,7 @@ struct Admin {
     exposition: Exposition,
     health: Health,
     status_token: Option<StatusToken>,
-    pages: Pages,
+    rooms: Rooms,
 }
 
 impl Admin {
@@ -74,8 +77,17 @@ impl Admin {
     }
 }
 
-/// Serves `/metrics`, `/health/live`, `/health/ready`, `/health/status` and `pages` until told to stop. Without a token nobody may read
-/// the last two.
+/// What other rooms have behind the door. Cheap to clone; all clones are the same.
+#[derive(Clone, Default)]
+pub struct Rooms {
+    /// What they show.
+    pub pages: Pages,
+    /// Who keeps answers and may be told to forget them.
+    pub purges: Purges,
+}
+
+/// Serves `/metrics`, `/health/live`, `/health/ready`, `/health/status`, `/cache/purge` and the pages of other rooms until told to stop.
+/// Without a token nobody may use the last three.
 ///
 /// Dropping the future does not close the door, cancelling `stop` does.
 pub async fn serve(
@@ -83,7 +95,7 @@ pub async fn serve(
     exposition: Exposition,
     health: Health,
     status_token: Option<StatusToken>,
-    pages: Pages,
+    rooms: Rooms,
     stop: CancellationToken,
 ) -> Result<(), AdminError> {
     let listener = listener.into_std().map_err(AdminError::Start)?;
@@ -91,7 +103,7 @@ pub async fn serve(
         exposition,
         health,
         status_token,
-        pages,
+        rooms,
     });
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -128,6 +140,7 @@ fn routes(admin: Admin) -> Router {
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .route("/health/status", get(status))
+        .route("/cache/purge", post(purge::purge))
         .fallback(get(page))
         .with_state(admin)
 }
@@ -173,7 +186,7 @@ async fn page(State(admin): State<Admin>, headers: HeaderMap, uri: Uri) -> Respo
     if !admin.opens(&headers) {
         return unauthorized();
     }
-    match admin.pages.json(uri.path()) {
+    match admin.rooms.pages.json(uri.path()) {
         Some(json) => {
             let fields = [
                 (header::CONTENT_TYPE, JSON),

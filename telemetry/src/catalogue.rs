@@ -115,6 +115,9 @@ catalogue! {
         "Decisions of the rate limiters.";
     InspectionFindings: Counter, Count, "sallyport_inspection_findings_total", [Rule, Part, Outcome],
         "Rules of the inspection that matched, and what was done about it.";
+    CacheRequests: Counter, Count, "sallyport_cache_requests_total", [HttpRoute, Outcome],
+        "Requests on routes that keep answers, by how they were served.";
+    CacheBytes: Gauge, Bytes, "sallyport_cache_bytes", [HttpRoute], "Memory of the answers that a route keeps.";
     SignatureChecks: Counter, Count, "sallyport_signature_checks_total", [Source, Outcome],
         "Checks of a webhook's secret or signature.";
     AccessTokenChecks: Counter, Count, "sallyport_access_token_checks_total", [HttpRoute, Outcome],

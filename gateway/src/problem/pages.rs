@@ -135,6 +135,20 @@ pub(crate) const NOT_STORED: Page = Page {
     fix: "Send it again after as many seconds as Retry-After says. Nothing needs to be changed.",
 };
 
+pub(crate) const ORIGIN_NOT_ALLOWED: Page = Page {
+    name: "origin-not-allowed",
+    title: "Origin not allowed",
+    meaning: "A script of another website asked whether it may use this path, and it may not.",
+    fix: "If the website is yours, ask whoever runs this server to list its origin, exactly as the browser's console shows it.",
+};
+
+pub(crate) const UPSTREAM_FAILED: Page = Page {
+    name: "upstream-failed",
+    title: "Service failed",
+    meaning: "The service behind this path met an error of its own. What it said about it is not shown.",
+    fix: "Try again shortly. If it lasts, tell whoever runs this server and quote the code.",
+};
+
 pub(crate) const UPSTREAM_UNREACHABLE: Page = Page {
     name: "upstream-unreachable",
     title: "Service unreachable",
@@ -173,7 +187,7 @@ pub(crate) const UNAVAILABLE: Page = Page {
 };
 
 /// All of them, for the addresses at which they are served.
-pub(super) const ALL: [&Page; 23] = [
+pub(super) const ALL: [&Page; 25] = [
     &TOO_SLOW,
     &HEAD_TOO_LARGE,
     &MALFORMED_REQUEST,
@@ -192,6 +206,8 @@ pub(super) const ALL: [&Page; 23] = [
     &INVALID_BODY,
     &RATE_LIMITED,
     &NOT_STORED,
+    &ORIGIN_NOT_ALLOWED,
+    &UPSTREAM_FAILED,
     &UPSTREAM_UNREACHABLE,
     &UPSTREAM_TOO_SLOW,
     &INTERNAL_ERROR,

@@ -14,6 +14,9 @@ use validator::{Validate, ValidationError};
 use super::accept::{
     AcceptSettings, SECRETS_MAX, default_body_bytes_max, default_body_deadline_ms,
 };
+use super::answers::{
+    CacheSettings, CookieSettings, CorsSettings, Embeddable, FailureBody, Serves,
+};
 use super::refuse;
 
 /// How the path of an accept route ends: with the name of a bot or of a hook.
@@ -100,12 +103,29 @@ pub struct ForwardSettings {
     #[serde(default = "default_answer_deadline_ms")]
     #[validate(range(min = 50, max = 600_000, message = "must be 50–600000 ms"))]
     pub answer_deadline_ms: u64,
-    /// Whether pages for people lie there: they get the headers of pages, and over plain HTTP their readers are sent on to https.
+    /// What lies there, which decides what browsers may do with it.
     #[serde(default)]
-    pub pages: bool,
+    pub serves: Serves,
     /// Which access tokens open it, and name whom requests come from. Absent: what stands behind decides who may come in.
     #[validate(nested)]
     pub access_token: Option<AccessTokenSettings>,
+    /// Answers that are kept for others; absent: none.
+    #[validate(nested)]
+    pub cache: Option<CacheSettings>,
+    /// Whether answers of text are compressed for clients that take them so.
+    #[serde(default)]
+    pub compress: bool,
+    /// Which other origins' scripts may read the answers; absent: none.
+    #[validate(nested)]
+    pub cors: Option<CorsSettings>,
+    /// Who may embed assets by their address alone.
+    #[serde(default)]
+    pub embeddable: Embeddable,
+    /// Which cookies may have less than the strictest attributes.
+    #[serde(default)]
+    pub cookies: CookieSettings,
+    /// What becomes of the body of a failure (5xx); absent: `replace` for pages and assets, `pass` for answers to programs.
+    pub failures: Option<FailureBody>,
 }
 
 fn default_methods() -> Vec<String> {

@@ -208,6 +208,22 @@ impl Door {
         client.answer().await
     }
 
+    /// The same for a HEAD, whose answer has no body.
+    pub(crate) async fn ask_head(&self, request: impl AsRef<[u8]>) -> Answer {
+        let mut client = self.connect().await;
+        client.send(request).await;
+        let (status, headers) = tokio::time::timeout(PATIENCE, read_head(&mut client.0))
+            .await
+            .unwrap()
+            .unwrap();
+        let body = Vec::new();
+        Answer {
+            status,
+            headers,
+            body,
+        }
+    }
+
     /// Posts an update with the right secret.
     pub(crate) async fn update(&self, body: &str) -> Answer {
         self.ask(post("/telegram/ops", SECRET, body)).await
@@ -356,11 +372,35 @@ async fn read_answer(stream: &mut TcpStream) -> std::io::Result<Answer> {
             .map_or(0, |(_, value)| value.parse().unwrap());
         let mut body = vec![0; length];
         stream.read_exact(&mut body).await?;
+        let is_chunked = |(name, value): &(String, String)| {
+            name == "transfer-encoding" && value.eq_ignore_ascii_case("chunked")
+        };
+        if headers.iter().any(is_chunked) {
+            body = read_chunks(stream).await?;
+        }
         return Ok(Answer {
             status,
             headers,
             body,
         });
+    }
+}
+
+async fn read_chunks(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            line.push(stream.read_u8().await?);
+        }
+        let digits = std::str::from_utf8(&line).unwrap().trim();
+        let length = usize::from_str_radix(digits, 16).unwrap();
+        let mut piece = vec![0; length + 2];
+        stream.read_exact(&mut piece).await?;
+        if length == 0 {
+            return Ok(body);
+        }
+        body.extend_from_slice(&piece[..length]);
     }
 }
 

@@ -9,6 +9,7 @@
 )]
 
 mod door;
+mod origin;
 mod senders;
 mod upstream;
 
@@ -16,8 +17,11 @@ mod accepting;
 mod access_tokens;
 mod acme;
 mod bad_input;
+mod caching;
 mod certificates;
+mod compressing;
 mod connections;
+mod cookies;
 mod deliveries;
 mod draining;
 mod explaining;
@@ -29,7 +33,9 @@ mod health;
 mod hooks;
 mod inspecting;
 mod limits;
+mod origins;
 mod plain;
+mod poisoning;
 mod profiles;
 mod protocols;
 mod proxy_protocol;

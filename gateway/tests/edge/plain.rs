@@ -8,10 +8,9 @@ fn facing_the_world() -> Value {
     let mut settings = settings();
     settings["tls"] = json!("127.0.0.1:0");
     settings["http_serves"] = json!("redirects");
-    settings["routes"]
-        .as_array_mut()
-        .unwrap()
-        .push(json!({"path": "/pages/*", "forward": {"upstream": "127.0.0.1:1", "pages": true}}));
+    settings["routes"].as_array_mut().unwrap().push(
+        json!({"path": "/pages/*", "forward": {"upstream": "127.0.0.1:1", "serves": "pages"}}),
+    );
     settings
 }
 

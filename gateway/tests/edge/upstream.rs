@@ -53,7 +53,7 @@ async fn serve(mut stream: TcpStream, answer: Option<&'static str>, tell: mpsc::
 }
 
 /// A request with as much of its body as was announced, or as came before the other side left.
-async fn read_request(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) async fn read_request(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();

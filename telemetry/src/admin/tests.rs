@@ -5,14 +5,14 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{Pages, StatusToken, serve};
+use super::{Rooms, StatusToken, serve};
 use crate::metrics::install;
 use crate::{Health, Identity};
 
 struct Door {
     url: String,
     health: Health,
-    pages: Pages,
+    rooms: Rooms,
     _open: tokio_util::sync::DropGuard,
 }
 
@@ -21,31 +21,35 @@ async fn door() -> Door {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let health = Health::new(Identity::new("1.2.3", "abc", "test"));
     let stop = CancellationToken::new();
-    let pages = Pages::default();
+    let rooms = Rooms::default();
     let token = StatusToken::checked_by(|token| token == "sesame");
     let served = serve(
         listener,
         install(),
         health.clone(),
         Some(token),
-        pages.clone(),
+        rooms.clone(),
         stop.clone(),
     );
     tokio_util::task::TaskTracker::new().spawn(served);
     Door {
         url,
         health,
-        pages,
+        rooms,
         _open: stop.drop_guard(),
     }
 }
 
 impl Door {
     async fn get(&self, path: &str, token: Option<&str>) -> (u16, String) {
+        self.ask(reqwest::Method::GET, path, token).await
+    }
+
+    async fn ask(&self, method: reqwest::Method, path: &str, token: Option<&str>) -> (u16, String) {
         let mut request = reqwest::Client::builder()
             .build()
             .unwrap()
-            .get(format!("{}{path}", self.url));
+            .request(method, format!("{}{path}", self.url));
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
@@ -109,7 +113,8 @@ async fn another_rooms_page_opens_for_the_token_alone_once_the_room_has_one() {
     let door = door().await;
     assert_eq!(door.get("/hooks/ci", Some("sesame")).await.0, 404);
 
-    door.pages
+    door.rooms
+        .pages
         .answered_by(|path| (path == "/hooks/ci").then(|| "{}".to_owned()));
 
     let shown = door.get("/hooks/ci", Some("sesame")).await;
@@ -119,6 +124,29 @@ async fn another_rooms_page_opens_for_the_token_alone_once_the_room_has_one() {
         assert_eq!(door.get(path, None).await.0, 401);
         assert_eq!(door.get(path, Some("guess")).await.0, 401);
     }
+}
+
+#[tokio::test]
+async fn kept_answers_are_purged_for_its_token_alone() {
+    let door = door().await;
+    let order = async |path: &str, token| door.ask(reqwest::Method::POST, path, token).await;
+    let sesame = Some("sesame");
+    assert_eq!(order("/cache/purge?path=/a", sesame).await.0, 503);
+    door.rooms.purges.taken_by(|host, path| match (host, path) {
+        (None, "/a/*") => 7,
+        (Some("example.org"), "/a") => 1,
+        _ => 0,
+    });
+
+    assert_eq!(order("/cache/purge?path=/a/*", None).await.0, 401);
+    assert_eq!(order("/cache/purge?path=/a/*", Some("guess")).await.0, 401);
+    assert_eq!(order("/cache/purge?path=a", sesame).await.0, 400);
+    assert_eq!(order("/cache/purge", sesame).await.0, 400);
+    assert_eq!(door.get("/cache/purge?path=/a", sesame).await.0, 405);
+    let (status, done) = order("/cache/purge?path=/a/*", sesame).await;
+    assert_eq!((status, done.as_str()), (200, "{\"purged\":7}"));
+    let (_, done) = order("/cache/purge?path=/a&host=example.org", sesame).await;
+    assert_eq!(done, "{\"purged\":1}");
 }
 
 #[test]
