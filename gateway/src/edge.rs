@@ -34,6 +34,7 @@ use crate::problem;
 use crate::refusal::Refusal;
 use crate::routes::{Action, Forwarding, Route};
 use crate::rules::{CurrentRules, Rules};
+use crate::upstreams::Failure;
 
 mod bodies;
 mod kept;
@@ -254,10 +255,19 @@ impl Edge {
 
 /// How the route of a request hands on, if it does.
 fn forwarding(exchange: &Exchange) -> Option<&Forwarding> {
-    match &exchange.route.as_ref()?.action {
-        Action::Forward(forwarding) => Some(forwarding),
-        Action::Accept(_) | Action::Health(_) | Action::Status(_) | Action::Problems => None,
-    }
+    exchange.route.as_ref()?.forwarding()
+}
+
+/// Ends a request on its way on; what its caller is told is noted.
+fn refused(exchange: &mut Exchange, refusal: Refusal) -> Box<Error> {
+    let status = refusal.status().as_u16();
+    exchange.refusal = Some(refusal);
+    Error::explain(ErrorType::HTTPStatus(status), "the request is refused")
+}
+
+fn no_forward_route() -> Box<Error> {
+    let why = "a request without a forward route";
+    Error::explain(ErrorType::InternalError, why)
 }
 
 #[async_trait]
@@ -311,19 +321,19 @@ impl ProxyHttp for Edge {
         session: &mut Session,
         ctx: &mut Self::CTX,
     ) -> Result<Box<HttpPeer>> {
-        if let Some(exchange) = ctx {
-            // Whoever is asked again gets the whole body again.
-            exchange.body_bytes = 0;
-            exchange.held = bodies::held(exchange, &session.req_header().headers);
+        let head = session.req_header();
+        let exchange = ctx.as_mut().ok_or_else(no_forward_route)?;
+        // Whoever is asked again gets the whole body again.
+        exchange.body_bytes = 0;
+        exchange.held = bodies::held(exchange, &head.headers);
+        let route = exchange.route.as_deref();
+        let forwarding = route
+            .and_then(Route::forwarding)
+            .ok_or_else(no_forward_route)?;
+        match forward::peer(forwarding, &mut exchange.passage, head) {
+            Ok(peer) => Ok(Box::new(peer)),
+            Err(refusal) => Err(refused(exchange, refusal)),
         }
-        let forwarding = ctx.as_ref().and_then(forwarding);
-        let peer = forwarding.map(|forwarding| Box::new(forward::peer(forwarding)));
-        peer.ok_or_else(|| {
-            Error::explain(
-                ErrorType::InternalError,
-                "a request without a forward route",
-            )
-        })
     }
 
     async fn upstream_request_filter(
@@ -359,14 +369,16 @@ impl ProxyHttp for Edge {
 
     async fn upstream_response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
-        match ctx {
-            Some(exchange) => kept::begun(exchange, response),
-            None => Ok(()),
+        let Some(exchange) = ctx else { return Ok(()) };
+        let route = exchange.route.as_deref();
+        if let Some(forwarding) = route.and_then(Route::forwarding) {
+            forward::admit_answer(response, session, &mut exchange.passage, forwarding)?;
         }
+        kept::begun(exchange, response)
     }
 
     fn upstream_response_body_filter(
@@ -411,6 +423,24 @@ impl ProxyHttp for Edge {
         Ok(None)
     }
 
+    /// Nothing was sent to an upstream that cannot be connected to: whatever the method, another one of its group may be asked.
+    fn fail_to_connect(
+        &self,
+        session: &mut Session,
+        peer: &HttpPeer,
+        ctx: &mut Self::CTX,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        let mut error = error.more_context(format!("upstream {peer}"));
+        let Some(Exchange { passage, .. }) = ctx else {
+            return error;
+        };
+        passage.failed(Failure::Connect);
+        let is_whole = !session.as_ref().retry_buffer_truncated();
+        error.set_retry(passage.is_of_group() && is_whole && passage.may_try_again());
+        error
+    }
+
     /// An upstream that closes a connection before its answer has begun did not answer this request: one that may be asked twice
     /// is asked again, also when the connection was new, as it is with a worker that leaves.
     fn error_while_proxy(
@@ -424,15 +454,27 @@ impl ProxyHttp for Edge {
         let mut error = error.more_context(format!("upstream {peer}"));
         let may_ask_again = session.req_header().method.is_idempotent()
             && !session.as_ref().retry_buffer_truncated();
-        let unanswered = ctx
-            .as_ref()
-            .is_some_and(|exchange| exchange.status.is_none());
-        if !may_ask_again {
+        let Some(exchange) = ctx else {
             error.set_retry(false);
-        } else if unanswered && forward::was_closed_unanswered(&error) {
+            return error;
+        };
+        let was_silent = exchange.passage.was_silent();
+        let was_closed =
+            exchange.status.is_none() && !was_silent && forward::was_closed_unanswered(&error);
+        if !may_ask_again || was_silent {
+            error.set_retry(false);
+        } else if was_closed {
             error.set_retry(true);
         } else {
             error.retry.decide_reuse(reused);
+        }
+        // A kept connection that is closed may have been closed before the request came.
+        let failure = forward::blame(&error, &exchange.passage).filter(|_| !(was_closed && reused));
+        if let Some(failure) = failure {
+            exchange.passage.failed(failure);
+        }
+        if error.retry() && !exchange.passage.may_try_again() {
+            error.set_retry(false);
         }
         error
     }
@@ -478,6 +520,7 @@ impl ProxyHttp for Edge {
 
     async fn logging(&self, _session: &mut Session, _error: Option<&Error>, ctx: &mut Self::CTX) {
         if let Some(exchange) = ctx {
+            exchange.passage.end();
             self.meters.finished(exchange);
         }
     }

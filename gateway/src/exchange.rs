@@ -23,6 +23,7 @@ use crate::inspection::{Findings, HeldBody};
 use crate::recent::Recent;
 use crate::refusal::{Limited, Refusal};
 use crate::routes::Route;
+use crate::upstreams::Passage;
 
 /// What requests are called that belong to no route.
 const NO_ROUTE: &str = "_OTHER";
@@ -79,6 +80,8 @@ pub(crate) struct Exchange {
     pub(crate) is_refresh: bool,
     /// Compresses its answer.
     pub(crate) pressing: Option<Stream>,
+    /// How it fares with upstreams.
+    pub(crate) passage: Passage,
     /// Where it has to go instead, when it must come over TLS.
     pub(crate) elsewhere: Option<String>,
 }
@@ -125,6 +128,7 @@ impl Exchange {
             is_shared: false,
             is_refresh: false,
             pressing: None,
+            passage: Passage::default(),
             elsewhere: None,
         }
     }

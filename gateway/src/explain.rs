@@ -4,7 +4,7 @@
 //! very checks that the edge asks, in their order, over the settings as they are; nothing is stored, sent or counted, and
 //! limits are taken to be full. What became of a past request is for its trace.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -57,8 +57,8 @@ pub enum Outcome {
     },
     /// It would be handed on, and the answer back.
     Forwarded {
-        /// Where to.
-        upstream: SocketAddr,
+        /// Where to: an address, or a group and what is in it.
+        upstream: String,
     },
     /// The edge would answer with a page of its own.
     Answered,
@@ -233,7 +233,7 @@ impl Explainer<'_> {
                 }
                 self.inspect_body(found, head, probe)?;
                 Ok(Outcome::Forwarded {
-                    upstream: forwarding.upstream,
+                    upstream: forwarding.to.to_string(),
                 })
             }
             Action::Problems => {

@@ -4,10 +4,13 @@
 //! each may take, and what a caller reads when the API does not answer. Moving the bytes is for Pingora.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::upstreams::peer::HttpPeer;
+use pingora::proxy::Session;
+use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora::{Error, ErrorSource, ErrorType};
 use sallyport_security::headers::{RouteClass, response_headers};
 
@@ -16,7 +19,8 @@ use crate::answers;
 use crate::events::Meters;
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
-use crate::routes::Forwarding;
+use crate::routes::{Forwarding, Target};
+use crate::upstreams::{Failure, Passage, Patience, PatientConnect, Wish, websocket};
 
 /// Whom a request comes from, as its access token has proved.
 const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
@@ -44,16 +48,111 @@ pub(crate) const OURS: [HeaderName; 3] = [
     REQUEST_ID,
 ];
 
-/// Where a request goes, and how long that may take.
-pub(crate) fn peer(forwarding: &Forwarding) -> HttpPeer {
-    let mut peer = HttpPeer::new(forwarding.upstream, false, String::new());
-    peer.options.connection_timeout = Some(forwarding.connect_deadline);
-    peer.options.total_connection_timeout = Some(forwarding.connect_deadline);
-    peer.options.read_timeout = Some(forwarding.answer_deadline);
-    peer.options.write_timeout = Some(forwarding.answer_deadline);
-    // Shorter than any upstream's own patience, so that a request seldom meets a connection that is being closed.
-    peer.options.idle_timeout = Some(std::time::Duration::from_secs(20));
-    peer
+/// Shorter than any upstream's own patience, so that a request seldom meets a connection that is being closed.
+const KEPT_IDLE: Duration = Duration::from_secs(20);
+/// Tells connections with a patience of their own from all others, which are kept and used again.
+const PATIENT_CONNECTIONS: u64 = 1;
+/// What a stream of events is.
+const EVENT_STREAM: &str = "text/event-stream";
+
+/// Where a request goes next, and how long that may take.
+///
+/// # Errors
+/// When no upstream of its group may be asked.
+pub(crate) fn peer(
+    forwarding: &Forwarding,
+    passage: &mut Passage,
+    head: &RequestHeader,
+) -> Result<HttpPeer, Refusal> {
+    let address = match &forwarding.to {
+        Target::One(address) => *address,
+        Target::Group(group) => passage.choose(group).map_err(Refusal::NoUpstream)?,
+    };
+    passage.wish = wish(forwarding, head);
+    let mut peer = HttpPeer::new(address, false, String::new());
+    let options = &mut peer.options;
+    options.connection_timeout = Some(forwarding.connect_deadline);
+    options.total_connection_timeout = Some(forwarding.connect_deadline);
+    options.read_timeout = Some(forwarding.answer_deadline);
+    options.write_timeout = Some(forwarding.answer_deadline);
+    options.idle_timeout = Some(KEPT_IDLE);
+    if passage.wish != Wish::WebSocket {
+        options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
+    }
+    if passage.wish != Wish::Answer {
+        let patience = Patience::new(forwarding.answer_deadline);
+        options.custom_l4 = Some(Arc::new(PatientConnect(Arc::clone(&patience))));
+        options.read_timeout = None;
+        options.idle_timeout = Some(Duration::ZERO);
+        peer.group_key = PATIENT_CONNECTIONS;
+        passage.patience = Some(patience);
+    }
+    Ok(peer)
+}
+
+/// What a request wants from an upstream, as far as the route allows it.
+pub(crate) fn wish(forwarding: &Forwarding, head: &RequestHeader) -> Wish {
+    if forwarding.websocket && websocket::is_asked_for(head) {
+        Wish::WebSocket
+    } else if wants_events(&head.headers) {
+        Wish::Events
+    } else {
+        Wish::Answer
+    }
+}
+
+/// Whether a stream of events is among the types that the caller takes by name.
+fn wants_events(headers: &HeaderMap) -> bool {
+    let mut types = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    types.any(is_event_stream)
+}
+
+fn is_event_stream(media_type: &str) -> bool {
+    let bare = media_type.split(';').next().unwrap_or_default();
+    bare.trim().eq_ignore_ascii_case(EVENT_STREAM)
+}
+
+/// Judges the head of an answer before a caller sees it, and gives a stream the time that streams have.
+///
+/// # Errors
+/// When it switches to another protocol and nobody asked for that, or it does not prove that it knows what it was asked.
+pub(crate) fn admit_answer(
+    response: &ResponseHeader,
+    session: &mut Session,
+    passage: &mut Passage,
+    forwarding: &Forwarding,
+) -> pingora::Result<()> {
+    let idle = forwarding.stream_idle;
+    if response.status == StatusCode::SWITCHING_PROTOCOLS {
+        let is_begun =
+            passage.wish == Wish::WebSocket && websocket::is_begun(session.req_header(), response);
+        if !is_begun {
+            let why = "a switch of protocols that nobody asked for";
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, why).into_up());
+        }
+        passage.is_tunnel = true;
+        // The other side's clock is the one for both.
+        session.set_read_timeout(None);
+    } else if response.status.is_informational() {
+        return Ok(());
+    }
+    passage.answered(response.status);
+    let content_type = response.headers.get(header::CONTENT_TYPE);
+    let is_stream = content_type
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(is_event_stream);
+    if (passage.is_tunnel || is_stream)
+        && let Some(patience) = &passage.patience
+    {
+        patience.allow(idle);
+        // Somebody who stops to read is gone, too.
+        session.set_write_timeout(Some(idle));
+    }
+    Ok(())
 }
 
 /// Replaces what a stranger may not say by what the edge knows.
@@ -74,6 +173,10 @@ pub(crate) fn dress_request(
     introduce(request, exchange)?;
     if let Some(address) = exchange.address {
         request.insert_header("x-forwarded-for", address_text(address))?;
+    }
+    if exchange.passage.wish == Wish::Events {
+        // Its connection is not used again.
+        request.insert_header(header::CONNECTION, "close")?;
     }
     Ok(())
 }
@@ -131,13 +234,15 @@ pub(crate) fn dress_response(
             meters.cookie_dropped(exchange.route_name(), &cookie);
         }
     }
-    if response.status.is_informational() {
+    let is_switch = response.status == StatusCode::SWITCHING_PROTOCOLS;
+    if response.status.is_informational() && !is_switch {
         return Ok(());
     }
     let class = route.map_or(RouteClass::Api, |route| route.class());
     let keeps_caching =
         answers.is_some_and(|answers| answers.keeps_its_caching(response, exchange.is_shared));
-    for (name, value) in response_headers(class) {
+    // What is said about a page or a body means nothing for a tunnel.
+    for (name, value) in response_headers(class).iter().filter(|_| !is_switch) {
         if !keeps_caching || *name != header::CACHE_CONTROL {
             response.insert_header(name.clone(), value.clone())?;
         }
@@ -160,13 +265,28 @@ pub(crate) fn was_closed_unanswered(error: &Error) -> bool {
         )
 }
 
-/// What a failed hand-over means for the caller; nothing when there is no caller any more.
+/// What an error says about the upstream; nothing when it is not its fault.
+pub(crate) fn blame(error: &Error, passage: &Passage) -> Option<Failure> {
+    if !matches!(error.esource(), ErrorSource::Upstream) {
+        return None;
+    }
+    Some(match error.etype() {
+        _ if passage.was_silent() => Failure::TooSlow,
+        ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
+            Failure::TooSlow
+        }
+        _ => Failure::Broken,
+    })
+}
+
+/// What a failed hand-over means for the caller; nothing when there is no caller any more, or a tunnel that has ended.
 pub(crate) fn failure(error: &Error, exchange: &Exchange) -> Option<Refusal> {
+    if exchange.passage.is_tunnel {
+        return None;
+    }
     match error.esource() {
-        ErrorSource::Upstream => Some(match error.etype() {
-            ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
-                Refusal::UpstreamTooSlow
-            }
+        ErrorSource::Upstream => Some(match blame(error, &exchange.passage) {
+            Some(Failure::TooSlow) => Refusal::UpstreamTooSlow,
             _ => Refusal::Upstream,
         }),
         ErrorSource::Downstream => match error.etype() {

@@ -32,10 +32,8 @@ use crate::listeners::{self, Certificates, Connections, Doorway, Entrance, Linge
 use crate::recent;
 use crate::rules::{Changes, CurrentRules, InvalidRules, Rules};
 use crate::settings::{Door, Settings};
+use crate::upstreams::TRIES_MAX;
 
-/// How often a request is handed to an upstream that closed the connection instead of answering. Kept connections die together when a
-/// worker leaves, so one more try than two.
-const FORWARD_TRIES: usize = 3;
 /// A patient drain closes idle connections this long before its deadline, so that none is cut in the middle of an answer.
 const PATIENCE_MARGIN: Duration = Duration::from_secs(1);
 /// How long connections that did not drain in time may take to notice that they were cut.
@@ -156,6 +154,8 @@ impl Gateway {
             redis: parts.redis.take(),
             settings: Mutex::new(settings.clone()),
         };
+        let upstreams = &handle.rules.load().upstreams;
+        upstreams.keep(None, &handle.tracker, &handle.draining);
         let doorway = Arc::new(handle.doorway(settings, parts));
         for (door, listener, tls) in [(Door::Http, http, None), (Door::Tls, tls, acceptor)] {
             let expects_proxy_header = settings.proxy_protocol.contains(&door);
@@ -256,6 +256,8 @@ impl GatewayHandle {
         let before = self.rules.load_full();
         let rules = Rules::new(settings, self.redis.as_ref(), Instant::now(), Some(&before))?;
         self.meters.expose(&rules.table);
+        let known = Some(&before.upstreams);
+        rules.upstreams.keep(known, &self.tracker, &self.draining);
         self.rules.store(Arc::new(rules));
         *current = settings.clone();
         Ok(changes)
@@ -289,7 +291,7 @@ impl GatewayHandle {
             tracker: self.tracker.clone(),
         };
         let conf = ServerConf {
-            max_retries: FORWARD_TRIES,
+            max_retries: TRIES_MAX,
             ..ServerConf::default()
         };
         let mut proxy = http_proxy(&Arc::new(conf), edge);

@@ -50,6 +50,7 @@ mod networks;
 mod recent;
 mod routes;
 mod rules;
+mod upstreams;
 
 pub use accept::Shelf;
 pub use acme::{Acme, Challenges};
@@ -65,7 +66,9 @@ pub use rules::{Changes, InvalidRules};
 pub use sallyport_sources::Source;
 pub use settings::{
     AcceptSettings, AcmeChallenge, AcmeSettings, AddressSettings, BotSettings, CacheSettings,
-    CertificateSettings, ConnectionSettings, CookieSettings, CookieUse, CorsSettings, Denied,
-    DenyFileError, Dimension, Door, Embeddable, FailureBody, ForwardSettings, HealthPage,
-    HttpService, LimitSettings, RateSettings, RouteSettings, Serves, Settings, StrangerSettings,
+    CertificateSettings, CircuitSettings, ConnectionSettings, CookieSettings, CookieUse,
+    CorsSettings, Denied, DenyFileError, Dimension, DnsSettings, Door, EjectionSettings,
+    Embeddable, FailureBody, ForwardSettings, HealthCheckSettings, HealthPage, HttpService,
+    LimitSettings, RateSettings, RetrySettings, RouteSettings, Serves, Settings, StrangerSettings,
+    UpstreamSettings,
 };

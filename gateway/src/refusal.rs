@@ -14,6 +14,7 @@ use sallyport_sources::Provider;
 
 use crate::inspection::Findings;
 use crate::problem::{Page, pages};
+use crate::upstreams::NoUpstream;
 
 /// Why a request gets no 2xx.
 #[derive(Clone, Debug)]
@@ -70,6 +71,8 @@ pub(crate) enum Refusal {
     Origin,
     /// The upstream says itself that it failed, by this status, and perhaps when to come again. What else it says is not told.
     UpstreamFailed(StatusCode, Option<Duration>),
+    /// No upstream of a group is asked.
+    NoUpstream(NoUpstream),
     /// The upstream takes no connection, or broke it.
     Upstream,
     /// The upstream did not answer in time.
@@ -122,7 +125,7 @@ impl Refusal {
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Signature(_) | Self::Token | Self::AccessToken(_) => StatusCode::UNAUTHORIZED,
             Self::TooFast(_, status) => *status,
-            Self::NotStored(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotStored(_) | Self::NoUpstream(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream => StatusCode::BAD_GATEWAY,
             Self::UpstreamTooSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -158,6 +161,7 @@ impl Refusal {
             Self::NotStored(_) => "not_stored",
             Self::Origin => "origin",
             Self::UpstreamFailed(..) => "upstream_failed",
+            Self::NoUpstream(why) => why.reason(),
             Self::Upstream => "upstream",
             Self::UpstreamTooSlow => "upstream_too_slow",
             Self::Internal => "internal",
@@ -186,6 +190,7 @@ impl Refusal {
             Self::NotStored(_) => &pages::NOT_STORED,
             Self::Origin => &pages::ORIGIN_NOT_ALLOWED,
             Self::UpstreamFailed(..) => &pages::UPSTREAM_FAILED,
+            Self::NoUpstream(_) => &pages::UPSTREAM_UNAVAILABLE,
             Self::Upstream => &pages::UPSTREAM_UNREACHABLE,
             Self::UpstreamTooSlow => &pages::UPSTREAM_TOO_SLOW,
             Self::Internal => &pages::INTERNAL_ERROR,
@@ -253,6 +258,7 @@ impl Refusal {
             Self::UpstreamFailed(..) => {
                 "The service behind this path failed. Quote the code when you report it.".to_owned()
             }
+            Self::NoUpstream(why) => why.detail(),
             Self::Upstream => {
                 "The service behind this path does not answer. Try again shortly.".to_owned()
             }
@@ -279,6 +285,7 @@ impl Refusal {
             Self::TooFast(limited, _) => Some(limited.decision.retry_after),
             Self::NotStored(after) => Some(*after),
             Self::UpstreamFailed(_, after) => *after,
+            Self::NoUpstream(why) => Some(why.retry_after()),
             Self::Upstream | Self::UpstreamTooSlow => Some(Duration::from_secs(1)),
             Self::HeadTooSlow(_)
             | Self::HeadTooLarge(_)

@@ -3,6 +3,7 @@
 //! It exists so that nothing is compiled, hashed or allocated per request that could have been at the start. What is done on
 //! a route is for [`crate::accept`], [`crate::forward`] and [`crate::health`].
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use crate::limits::{Limit, Limits};
 use crate::networks::OpenTo;
 use crate::rules::InvalidRules;
 use crate::settings::{ForwardSettings, HealthPage, NAME_ENDS, RouteSettings, Settings};
+use crate::upstreams::{Group, Upstreams};
 
 mod accepting;
 mod token_check;
@@ -70,15 +72,25 @@ pub(crate) enum Action {
 
 /// How a route hands requests on.
 pub(crate) struct Forwarding {
-    pub(crate) upstream: SocketAddr,
+    pub(crate) to: Target,
     pub(crate) body_bytes_max: usize,
     pub(crate) body_deadline: Duration,
     pub(crate) connect_deadline: Duration,
     pub(crate) answer_deadline: Duration,
+    pub(crate) websocket: bool,
+    pub(crate) stream_idle: Duration,
     /// How it knows its callers, if it does.
     pub(crate) access_token: Option<TokenCheck>,
     /// What becomes of its answers.
     pub(crate) answers: Box<Answers>,
+}
+
+/// Where a route hands requests on to.
+pub(crate) enum Target {
+    /// Always there.
+    One(SocketAddr),
+    /// To one of these.
+    Group(Arc<Group>),
 }
 
 /// A path that was found.
@@ -97,12 +109,13 @@ impl RouteTable {
     pub(crate) fn new(
         settings: &Settings,
         limits: &Limits,
+        upstreams: &Upstreams,
         origin: Instant,
         before: Option<&Self>,
     ) -> Result<Self, InvalidRules> {
         let route = |route: &RouteSettings| {
             let before = before.and_then(|table| table.named(&route.path));
-            let made = Route::new(route, limits, origin, before)?;
+            let made = Route::new(route, limits, upstreams, origin, before)?;
             Ok(Arc::new(Route {
                 open_to: OpenTo::new(&settings.addresses, &route.from),
                 inspector: inspector(route.inspection(&settings.inspection).as_ref()),
@@ -155,6 +168,7 @@ impl Route {
     fn new(
         settings: &RouteSettings,
         limits: &Limits,
+        upstreams: &Upstreams,
         origin: Instant,
         before: Option<&Self>,
     ) -> Result<Self, InvalidRules> {
@@ -176,7 +190,7 @@ impl Route {
             if answers.cors.is_some() && !methods.contains(&Method::OPTIONS) {
                 methods.push(Method::OPTIONS);
             }
-            let forwarding = Forwarding::new(&settings.path, forward, answers)?;
+            let forwarding = Forwarding::new(&settings.path, forward, upstreams, answers)?;
             (Action::Forward(forwarding), methods)
         } else {
             let tokens = settings.tokens.iter().filter(|token| !token.is_empty());
@@ -200,6 +214,14 @@ impl Route {
         match &self.action {
             Action::Accept(accepting) => Some(accepting),
             Action::Forward(_) | Action::Health(_) | Action::Status(_) | Action::Problems => None,
+        }
+    }
+
+    /// How it hands requests on, if it does.
+    pub(crate) fn forwarding(&self) -> Option<&Forwarding> {
+        match &self.action {
+            Action::Forward(forwarding) => Some(forwarding),
+            Action::Accept(_) | Action::Health(_) | Action::Status(_) | Action::Problems => None,
         }
     }
 
@@ -290,10 +312,22 @@ fn methods_of(forward: &ForwardSettings) -> Vec<Method> {
 }
 
 impl Forwarding {
-    fn new(path: &str, settings: &ForwardSettings, answers: Answers) -> Result<Self, InvalidRules> {
+    fn new(
+        path: &str,
+        settings: &ForwardSettings,
+        upstreams: &Upstreams,
+        answers: Answers,
+    ) -> Result<Self, InvalidRules> {
         let access_token = settings.access_token.as_ref();
+        let group = settings.upstreams.as_deref();
+        let group = group.and_then(|name| upstreams.named(name));
+        let to = match (settings.upstream, group) {
+            (Some(address), _) => Target::One(address),
+            (None, Some(group)) => Target::Group(Arc::clone(group)),
+            (None, None) => return Err(InvalidRules::NoUpstream(path.to_owned())),
+        };
         Ok(Self {
-            upstream: settings.upstream,
+            to,
             body_bytes_max: settings.body_bytes_max,
             body_deadline: Duration::from_millis(settings.body_deadline_ms),
             connect_deadline: Duration::from_millis(settings.connect_deadline_ms),
@@ -302,6 +336,18 @@ impl Forwarding {
                 .map(|settings| TokenCheck::new(path, settings))
                 .transpose()?,
             answers: Box::new(answers),
+            websocket: settings.websocket,
+            stream_idle: Duration::from_millis(settings.stream_idle_ms),
         })
+    }
+}
+
+/// As `sallyport explain` tells it: `127.0.0.1:8081`, or `the group api (127.0.0.1:8081, 127.0.0.1:8082)`.
+impl fmt::Display for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(address) => address.fmt(formatter),
+            Self::Group(group) => group.fmt(formatter),
+        }
     }
 }

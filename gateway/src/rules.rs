@@ -4,7 +4,7 @@
 //! What has not changed keeps what it has counted, so that nobody gets a fresh limit out of a reload. Whether new settings
 //! are sound is decided before this; noticing that there are new ones is for the binary.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,6 +19,7 @@ use crate::limits::Limits;
 use crate::networks::DenyList;
 use crate::routes::RouteTable;
 use crate::settings::Settings;
+use crate::upstreams::Upstreams;
 
 /// All of it.
 pub(crate) struct Rules {
@@ -29,6 +30,7 @@ pub(crate) struct Rules {
     pub(crate) plain: Plain,
     /// Whether any route keeps answers.
     pub(crate) keeps_answers: bool,
+    pub(crate) upstreams: Upstreams,
     limits: Limits,
 }
 
@@ -41,6 +43,9 @@ pub enum InvalidRules {
     /// A limit makes no sense.
     #[error(transparent)]
     Limit(#[from] InvalidQuota),
+    /// A route hands on to nobody, or to a group that there is not.
+    #[error("{0} does not say to whom it hands on")]
+    NoUpstream(String),
     /// Nobody is named who sends to a hook.
     #[error("nobody is named who sends to {name} of {path}")]
     NoSource {
@@ -85,7 +90,9 @@ impl Rules {
         let none = Limits::default();
         let counted = before.map_or(&none, |rules| &rules.limits);
         let limits = Limits::new(&settings.limits, redis, origin, counted)?;
-        let table = RouteTable::new(settings, &limits, origin, before.map(|rules| &rules.table))?;
+        let upstreams = Upstreams::new(&settings.upstreams, before.map(|rules| &rules.upstreams));
+        let table = before.map(|rules| &rules.table);
+        let table = RouteTable::new(settings, &limits, &upstreams, origin, table)?;
         let keeps_answers = table.caches().next().is_some();
         Ok(Self {
             keeps_answers,
@@ -98,6 +105,7 @@ impl Rules {
             peers: Peers::new(&settings.trusted_peers, settings.trusted_hops),
             deny: DenyList::new(&settings.addresses),
             plain: Plain::new(settings),
+            upstreams,
             limits,
         })
     }
@@ -141,11 +149,8 @@ impl Changes {
         if applied.is_empty() && order(old) != order(new) {
             applied.push("~order of routes".to_owned());
         }
-        let names: BTreeSet<_> = old.limits.keys().chain(new.limits.keys()).collect();
-        for name in names {
-            let sign = sign(old.limits.get(name), new.limits.get(name));
-            applied.extend(sign.map(|sign| format!("{sign}limit {name}")));
-        }
+        applied.extend(named("limit", &old.limits, &new.limits));
+        applied.extend(named("upstreams", &old.upstreams, &new.upstreams));
         let others = [
             ("~strangers", old.strangers != new.strangers),
             ("~trusted_peers", old.trusted_peers != new.trusted_peers),
@@ -204,6 +209,20 @@ impl fmt::Display for Changes {
             self.at_restart.join(", ")
         )
     }
+}
+
+/// What is different among things that have names: `~limit bulk`.
+fn named<T: PartialEq>(
+    kind: &str,
+    old: &BTreeMap<String, T>,
+    new: &BTreeMap<String, T>,
+) -> Vec<String> {
+    let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+    let signed = names.into_iter().filter_map(|name| {
+        let sign = sign(old.get(name), new.get(name))?;
+        Some(format!("{sign}{kind} {name}"))
+    });
+    signed.collect()
 }
 
 fn sign<T: PartialEq>(old: Option<&T>, new: Option<&T>) -> Option<char> {

@@ -22,6 +22,7 @@ mod answers;
 mod certificates;
 mod limits;
 mod routes;
+mod upstreams;
 
 pub use accept::{AcceptSettings, BotSettings};
 pub use acme::{AcmeChallenge, AcmeSettings};
@@ -33,6 +34,11 @@ pub use certificates::CertificateSettings;
 pub use limits::{Dimension, LimitSettings, RateSettings};
 pub(crate) use routes::NAME_ENDS;
 pub use routes::{ForwardSettings, HealthPage, RouteSettings};
+pub(crate) use upstreams::MEMBERS_MAX;
+pub use upstreams::{
+    CircuitSettings, DnsSettings, EjectionSettings, HealthCheckSettings, RetrySettings,
+    UpstreamSettings,
+};
 
 /// Routes are tried one after the other.
 const ROUTES_MAX: usize = 256;
@@ -50,6 +56,7 @@ const HTTPS_PORT: u16 = 443;
     schema(function = "has_somebody_to_introduce_clients"),
     schema(function = "has_distinct_routes"),
     schema(function = "limits::fit_their_routes"),
+    schema(function = "upstreams::are_known"),
     schema(function = "addresses::have_names")
 )]
 pub struct Settings {
@@ -90,6 +97,9 @@ pub struct Settings {
     /// Limits that routes may ask for, by name.
     #[validate(nested)]
     pub limits: BTreeMap<String, LimitSettings>,
+    /// Upstreams that do the same, in groups that routes hand on to, by name.
+    #[validate(nested)]
+    pub upstreams: BTreeMap<String, UpstreamSettings>,
     /// How many proxies of our own a request passes, each of which adds the address that it saw to `X-Forwarded-For`. Needed where
     /// their addresses are not known, so that `trusted_peers` holds more than them; absent: all trusted ones are passed over.
     pub trusted_hops: Option<NonZeroU8>,
@@ -123,6 +133,7 @@ impl Default for Settings {
             trusted_peers: Vec::new(),
             addresses: AddressSettings::default(),
             limits: BTreeMap::new(),
+            upstreams: BTreeMap::new(),
             trusted_hops: None,
             proxy_protocol: Vec::new(),
             inspection: InspectionSettings::default(),

@@ -109,6 +109,17 @@ catalogue! {
         "When a certificate expires, as a Unix time; of several for one name the first to expire. NaN when it is served no more.";
     TlsCertificatesReloadSuccessful: Gauge, Count, "sallyport_tls_certificates_last_reload_successful", [],
         "1 while the certificates are served that lie in the files; 0 when the last ones were refused and older ones stay.";
+    Upstreams: Gauge, Count, "sallyport_upstreams", [Group, State], "Upstreams of a group by how they do.";
+    UpstreamRequestsInFlight: Gauge, Count, "sallyport_upstream_requests_in_flight", [Group],
+        "Requests that the upstreams of a group have in hand, WebSockets and event streams among them.";
+    UpstreamRequests: Counter, Count, "sallyport_upstream_requests_total", [Group, Outcome],
+        "Tries of requests at the upstreams of a group, by what came of them.";
+    UpstreamRetries: Counter, Count, "sallyport_upstream_retries_total", [Group, Outcome],
+        "Requests that failed and could be sent again: those that were, and those beyond the budget.";
+    UpstreamChanges: Counter, Count, "sallyport_upstream_changes_total", [Group, Outcome],
+        "What happened to the upstreams of a group that changed who is asked.";
+    UpstreamLookups: Counter, Count, "sallyport_upstream_lookups_total", [Group, Outcome],
+        "Lookups of the name of a group.";
     AcmeOrders: Counter, Count, "sallyport_acme_orders_total", [Outcome],
         "Certificates that an authority was asked for, by what came of it.";
     RateLimitDecisions: Counter, Count, "sallyport_rate_limit_decisions_total", [Limiter, Outcome],

@@ -5,11 +5,11 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
+use pingora::Result;
 use pingora::proxy::Session;
-use pingora::{Error, ErrorType, Result};
 use sallyport_security::inspection::Inspector;
 
-use super::forwarding;
+use super::{forwarding, refused};
 use crate::exchange::Exchange;
 use crate::inspection::HeldBody;
 use crate::refusal::Refusal;
@@ -24,6 +24,9 @@ pub(super) fn pass(
     body: &mut Option<Bytes>,
     is_whole: bool,
 ) -> Result<()> {
+    if exchange.passage.is_tunnel {
+        return Ok(());
+    }
     exchange.body_bytes = exchange
         .body_bytes
         .saturating_add(body.as_ref().map_or(0, Bytes::len));
@@ -41,9 +44,7 @@ pub(super) fn pass(
         session.set_read_timeout(Some(left));
         return Ok(());
     };
-    let status = refusal.status().as_u16();
-    exchange.refusal = Some(refusal);
-    Error::e_explain(ErrorType::HTTPStatus(status), "the body is refused")
+    Err(refused(exchange, refusal))
 }
 
 /// Where a body with these headers is kept until it is whole, if somebody looks at it.

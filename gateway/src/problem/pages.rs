@@ -156,6 +156,13 @@ pub(crate) const UPSTREAM_UNREACHABLE: Page = Page {
     fix: "Try again shortly. If it lasts, tell whoever runs this server and quote the code.",
 };
 
+pub(crate) const UPSTREAM_UNAVAILABLE: Page = Page {
+    name: "upstream-unavailable",
+    title: "Service unavailable",
+    meaning: "The service behind this path has as much to do as it may, or fails and is given time to recover. Nothing was handed on.",
+    fix: "Send the request again after as many seconds as Retry-After says.",
+};
+
 pub(crate) const UPSTREAM_TOO_SLOW: Page = Page {
     name: "upstream-too-slow",
     title: "Service too slow",
@@ -187,7 +194,7 @@ pub(crate) const UNAVAILABLE: Page = Page {
 };
 
 /// All of them, for the addresses at which they are served.
-pub(super) const ALL: [&Page; 25] = [
+pub(super) const ALL: [&Page; 26] = [
     &TOO_SLOW,
     &HEAD_TOO_LARGE,
     &MALFORMED_REQUEST,
@@ -209,6 +216,7 @@ pub(super) const ALL: [&Page; 25] = [
     &ORIGIN_NOT_ALLOWED,
     &UPSTREAM_FAILED,
     &UPSTREAM_UNREACHABLE,
+    &UPSTREAM_UNAVAILABLE,
     &UPSTREAM_TOO_SLOW,
     &INTERNAL_ERROR,
     &INVALID_QUERY,

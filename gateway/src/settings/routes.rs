@@ -80,9 +80,12 @@ impl RouteSettings {
 /// How requests are handed on.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
+#[validate(schema(function = "goes_one_way"))]
 pub struct ForwardSettings {
-    /// Where to.
-    pub upstream: SocketAddr,
+    /// Where to, when there is one.
+    pub upstream: Option<SocketAddr>,
+    /// Or the group of `upstreams` that it goes to.
+    pub upstreams: Option<String>,
     /// Methods that are handed on.
     #[serde(default = "default_methods")]
     #[validate(length(min = 1, max = 8), custom(function = "are_methods"))]
@@ -99,7 +102,7 @@ pub struct ForwardSettings {
     #[serde(default = "default_connect_deadline_ms")]
     #[validate(range(min = 10, max = 60_000, message = "must be 10–60000 ms"))]
     pub connect_deadline_ms: u64,
-    /// To each next piece of the answer.
+    /// To the head of the answer, and to each next piece of it.
     #[serde(default = "default_answer_deadline_ms")]
     #[validate(range(min = 50, max = 600_000, message = "must be 50–600000 ms"))]
     pub answer_deadline_ms: u64,
@@ -126,6 +129,14 @@ pub struct ForwardSettings {
     pub cookies: CookieSettings,
     /// What becomes of the body of a failure (5xx); absent: `replace` for pages and assets, `pass` for answers to programs.
     pub failures: Option<FailureBody>,
+    /// Whether WebSockets may be opened; else a request for one goes on as one for an answer.
+    #[serde(default)]
+    pub websocket: bool,
+    /// Between two signs of life, of either side, of a WebSocket, and between two pieces of a stream of events that a caller has
+    /// asked for (`Accept: text/event-stream`).
+    #[serde(default = "default_stream_idle_ms")]
+    #[validate(range(min = 50, max = 86_400_000, message = "must be 50–86400000 ms"))]
+    pub stream_idle_ms: u64,
 }
 
 fn default_methods() -> Vec<String> {
@@ -141,6 +152,11 @@ fn default_connect_deadline_ms() -> u64 {
 
 fn default_answer_deadline_ms() -> u64 {
     30_000
+}
+
+/// Whoever keeps a stream open sends something at least every half minute, or balancers on the way forget it.
+fn default_stream_idle_ms() -> u64 {
+    120_000
 }
 
 /// A page about this process.
@@ -198,6 +214,16 @@ fn does_one_thing(route: &RouteSettings) -> Result<(), ValidationError> {
         ));
     }
     Ok(())
+}
+
+fn goes_one_way(forward: &ForwardSettings) -> Result<(), ValidationError> {
+    if forward.upstream.is_some() == forward.upstreams.is_none() {
+        return Ok(());
+    }
+    Err(refuse(
+        "not_one_way",
+        "either upstream or upstreams must be set",
+    ))
 }
 
 fn is_a_path(path: &str) -> Result<(), ValidationError> {

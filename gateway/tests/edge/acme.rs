@@ -90,7 +90,7 @@ impl Authority {
 }
 
 /// Starts one of pebble's programs.
-fn program(name: &str, arguments: &[&str]) -> Child {
+pub(crate) fn program(name: &str, arguments: &[&str]) -> Child {
     #[expect(clippy::disallowed_methods, reason = "a test has no other settings")]
     let programs = std::env::var("SALLYPORT_TEST_PEBBLE")
         .expect("`make test` installs pebble and sets SALLYPORT_TEST_PEBBLE");
@@ -107,7 +107,7 @@ fn program(name: &str, arguments: &[&str]) -> Child {
 }
 
 /// Waits until somebody listens: who finds nobody there asks again in minutes.
-async fn answers(port: u16) {
+pub(crate) async fn answers(port: u16) {
     let listens = async {
         while tokio::net::TcpStream::connect(("127.0.0.1", port))
             .await
@@ -119,7 +119,7 @@ async fn answers(port: u16) {
     tokio::time::timeout(PATIENCE, listens).await.unwrap();
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }

@@ -10,6 +10,7 @@
 
 mod door;
 mod origin;
+mod replica;
 mod senders;
 mod upstream;
 
@@ -43,5 +44,7 @@ mod reload;
 mod rotating;
 mod slow_bodies;
 mod smuggling;
+mod streams;
 mod tracing;
 mod unread;
+mod upstreams;

@@ -39,6 +39,7 @@ labels! {
     GenAiProviderName = "gen_ai_provider_name", "Who runs the model.";
     GenAiRequestModel = "gen_ai_request_model", "The model asked for, from the configuration.";
     GenAiTokenType = "gen_ai_token_type", "`input` or `output`.";
+    Group = "group", "Which group of upstreams, by its name in the settings.";
     State = "state", "One of the states of what is counted.";
     Outcome = "outcome", "What became of it.";
     Limiter = "limiter", "Which rate limiter.";

@@ -1,0 +1,120 @@
+//! The task that keeps a group up to date: looks its name up, looks at the pages of its members, and counts them.
+//!
+//! It exists so that no request waits for any of that. One task per group; it ends with the edge, or when other settings have taken
+//! the place of its group's.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sallyport_telemetry::Event;
+use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::group::Group;
+use super::{health, lookup};
+use crate::events::upstreams::{LookedUp, What};
+
+/// How often the members are counted. Also the longest that the end of a rest goes unnoticed where no request asks.
+const CENSUS_EVERY: Duration = Duration::from_secs(1);
+
+/// Keeps the group until `stop`, or until it is retired. The name is looked up and the pages are looked at for the first time at
+/// once.
+pub(super) async fn keep(group: Arc<Group>, stop: CancellationToken) {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        () = group.retired.cancelled() => {}
+        () = keep_on(&group) => {}
+    }
+}
+
+async fn keep_on(group: &Group) {
+    let settings = &group.settings;
+    let mut census = every(CENSUS_EVERY);
+    let mut lookups = settings
+        .dns
+        .as_ref()
+        .map(|dns| every(Duration::from_millis(dns.every_ms)));
+    let mut looks = settings
+        .health
+        .as_ref()
+        .map(|health| every(Duration::from_millis(health.every_ms)));
+    loop {
+        tokio::select! {
+            biased;
+            () = next(&mut lookups) => look_up(group).await,
+            () = next(&mut looks) => look_at_all(group).await,
+            _ = census.tick() => count(group),
+        }
+    }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// The next tick, if there is any.
+async fn next(interval: &mut Option<Interval>) {
+    match interval {
+        Some(interval) => drop(interval.tick().await),
+        None => pending().await,
+    }
+}
+
+/// A failed lookup, and one that finds nobody, leaves the members of the last good one.
+async fn look_up(group: &Group) {
+    let Some(dns) = &group.settings.dns else {
+        return;
+    };
+    let found = lookup::addresses(dns).await;
+    LookedUp {
+        group: &group.name,
+        error: found.as_ref().err(),
+    }
+    .emit(&group.meters);
+    if let Ok(addresses) = found {
+        group.become_these(&addresses);
+    }
+}
+
+/// Looks at all pages at the same time; a look that is cut off by the end of the task changes nothing.
+async fn look_at_all(group: &Group) {
+    let Some(settings) = &group.settings.health else {
+        return;
+    };
+    let members = group.members();
+    let mut looking = JoinSet::new();
+    for member in members.iter().cloned() {
+        let settings = settings.clone();
+        looking.spawn(async move {
+            let is_well = health::is_well(member.address, &settings).await;
+            (member, is_well)
+        });
+    }
+    while let Some(looked) = looking.join_next().await {
+        let Ok((member, is_well)) = looked else {
+            continue;
+        };
+        match member.looked_at(is_well, settings) {
+            Some(true) => group.tell(member.address, What::Down),
+            Some(false) => group.tell(member.address, What::Up),
+            None => {}
+        }
+    }
+}
+
+fn count(group: &Group) {
+    let now = group.now();
+    let members = group.members();
+    for member in members.iter().filter(|member| member.is_back(now)) {
+        group.tell(member.address, What::Back);
+    }
+    let states = members
+        .iter()
+        .map(|member| (member.state(now), member.in_flight()));
+    group.meters.census(states);
+}

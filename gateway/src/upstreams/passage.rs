@@ -1,0 +1,99 @@
+//! How one request fares on its way to an upstream: whom it tried, and whether it may try again.
+//!
+//! It exists as the part of an exchange that forwarding adds to, so that every way in which a try can end is told once. What an error
+//! of Pingora's means is for [`crate::forward`].
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::group::{Failure, Group, Lease, Tried};
+use super::nobody::NoUpstream;
+use super::patience::Patience;
+
+/// How often a request is sent. Kept connections die together when a worker leaves, so one more try than two.
+pub(crate) const TRIES_MAX: usize = 3;
+
+/// What a request wants of an upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// An answer.
+    #[default]
+    Answer,
+    /// Perhaps a stream of events.
+    Events,
+    /// A WebSocket.
+    WebSocket,
+}
+
+/// Empty until the request is handed on.
+#[derive(Default)]
+pub(crate) struct Passage {
+    pub(crate) wish: Wish,
+    /// Of the connection of the present try, where it has its own.
+    pub(crate) patience: Option<Arc<Patience>>,
+    /// Whether the WebSocket has begun: what follows is no HTTP.
+    pub(crate) is_tunnel: bool,
+    lease: Option<Lease>,
+    tried: Tried,
+    tries: usize,
+}
+
+impl Passage {
+    /// Chooses an upstream of the group for the next try.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn choose(&mut self, group: &Arc<Group>) -> Result<SocketAddr, NoUpstream> {
+        if self.tries == 0 {
+            group.count_request();
+        }
+        self.tries = self.tries.saturating_add(1);
+        if let Some(before) = self.lease.take() {
+            let free = self.tried.iter_mut().find(|tried| tried.is_none());
+            free.map(|tried| tried.replace(before.address()));
+        }
+        let lease = group.choose(&self.tried)?;
+        Ok(self.lease.insert(lease).address())
+    }
+
+    /// The head of an answer has come.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        if let Some(lease) = &mut self.lease {
+            lease.answered(status);
+        }
+    }
+
+    /// The try failed. How a tunnel ends says nothing about the upstream.
+    pub(crate) fn failed(&mut self, failure: Failure) {
+        if let Some(lease) = self.lease.as_mut().filter(|_| !self.is_tunnel) {
+            lease.failed(failure);
+        }
+    }
+
+    /// Whether the connection of the present try was silent for too long.
+    pub(crate) fn was_silent(&self) -> bool {
+        self.patience
+            .as_ref()
+            .is_some_and(|patience| patience.is_over())
+    }
+
+    /// Whether the request may be sent once more, which counts as done. A single upstream knows no budget.
+    pub(crate) fn may_try_again(&self) -> bool {
+        match &self.lease {
+            Some(lease) => self.tries < TRIES_MAX && lease.group().may_retry(),
+            None => true,
+        }
+    }
+
+    /// Whether an upstream was chosen from a group.
+    pub(crate) fn is_of_group(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    /// The request has ended: its place is free.
+    pub(crate) fn end(&mut self) {
+        self.lease = None;
+    }
+}
