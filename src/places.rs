@@ -1,7 +1,7 @@
 //! What a process finds around it: the environment, `.env`, the generated secrets of its folder, and from these its settings.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sallyport_config::{Effective, Environment, Mistake};
 
@@ -23,6 +23,7 @@ pub(crate) fn settings(places: &Places) -> anyhow::Result<(Settings, Vec<Effecti
         *spool = places.data.join("spool");
     }
     read_deny_file(&mut settings).map_err(|mistake| Misconfigured(vec![mistake]))?;
+    read_authorities(&mut settings).map_err(|mistake| Misconfigured(vec![mistake]))?;
     Ok((settings, effective))
 }
 
@@ -33,17 +34,34 @@ fn read_deny_file(settings: &mut Settings) -> Result<(), Mistake> {
     if path.as_os_str().is_empty() {
         return Ok(());
     }
-    let mistake = |line: Option<usize>, reason: String| Mistake {
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| mistake(&path, None, format!("cannot be read: {error}")))?;
+    addresses
+        .read_deny_file(&text)
+        .map_err(|error| mistake(&path, Some(error.line), error.complaint))
+}
+
+/// The same for the authorities of client certificates.
+fn read_authorities(settings: &mut Settings) -> Result<(), Mistake> {
+    for asked in settings.gateway.client_certificates() {
+        let path = asked.authorities.clone();
+        let pem = std::fs::read(&path)
+            .map_err(|error| mistake(&path, None, format!("cannot be read: {error}")))?;
+        asked
+            .read_authorities(&pem)
+            .map_err(|error| mistake(&path, None, error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Something is wrong with a file that the settings name.
+fn mistake(path: &Path, line: Option<usize>, reason: String) -> Mistake {
+    Mistake {
         file: path.display().to_string(),
         line,
         key: String::new(),
         reason,
-    };
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| mistake(None, format!("cannot be read: {error}")))?;
-    addresses
-        .read_deny_file(&text)
-        .map_err(|error| mistake(Some(error.line), error.complaint))
+    }
 }
 
 /// The same for who may have lost everything but a backup: where the database was is not needed to bring it back.

@@ -5,7 +5,7 @@
 //! sound settings is its own affair ([`GatewayHandle::reload`]); settings of other rooms wait for the next start.
 
 use std::convert::Infallible;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sallyport_gateway::{Changes, GatewayHandle};
@@ -22,7 +22,7 @@ use crate::{places, settings};
 pub(crate) struct Reloads {
     places: Places,
     hangups: Signal,
-    /// Those that are always looked at; a deny list that the settings name comes on top.
+    /// Those that are always looked at; files that the settings name come on top.
     files: Vec<PathBuf>,
     meters: Meters,
 }
@@ -45,29 +45,27 @@ impl Reloads {
 
     /// Has `edge` go by new settings whenever there are some. Never ends by itself; dropped, it has left nothing half done.
     pub(crate) async fn serve(mut self, edge: &GatewayHandle, settings: &Settings) -> Infallible {
-        let mut deny_file = settings.gateway.addresses.deny_file.clone();
-        let mut watch = self.watch(&deny_file);
+        let mut named = named_files(&settings.gateway);
+        let mut watch = self.watch(&named);
         loop {
             let asked = tokio::select! {
                 hangup = self.hangups.recv() => hangup.is_some(),
                 () = watch.changed() => false,
             };
-            let named = self.reload(edge, asked);
-            if let Some(named) = named.filter(|named| *named != deny_file) {
-                watch = self.watch(&named);
-                deny_file = named;
+            let next = self.reload(edge, asked);
+            if let Some(next) = next.filter(|next| *next != named) {
+                watch = self.watch(&next);
+                named = next;
             }
         }
     }
 
-    fn watch(&self, deny_file: &Path) -> FileWatch {
-        let mut files = self.files.clone();
-        files.push(deny_file.to_owned());
-        FileWatch::over(files)
+    fn watch(&self, named: &[PathBuf]) -> FileWatch {
+        FileWatch::over([self.files.as_slice(), named].concat())
     }
 
-    /// Returns the deny list that the new settings name, if they are in force.
-    fn reload(&self, edge: &GatewayHandle, asked: bool) -> Option<PathBuf> {
+    /// Returns the files that the new settings name, if they are in force.
+    fn reload(&self, edge: &GatewayHandle, asked: bool) -> Option<Vec<PathBuf>> {
         let read = places::settings(&self.places);
         let applied = read.and_then(|(settings, _)| {
             let changes = edge.reload(&settings.gateway)?;
@@ -79,7 +77,7 @@ impl Reloads {
                     let routes = settings.routes.len();
                     Reloaded { changes, routes }.emit(&self.meters);
                 }
-                Some(settings.addresses.deny_file)
+                Some(named_files(&settings))
             }
             Err(error) => {
                 Refused { error: &error }.emit(&self.meters);
@@ -87,6 +85,16 @@ impl Reloads {
             }
         }
     }
+}
+
+/// Files beside the settings that belong to them: the deny list, and the authorities of client certificates.
+fn named_files(settings: &sallyport_gateway::Settings) -> Vec<PathBuf> {
+    let asked = settings.routes.iter();
+    let asked = asked.filter_map(|route| route.client_certificate.as_ref());
+    let authorities = asked.map(|asked| asked.authorities.clone());
+    std::iter::once(settings.addresses.deny_file.clone())
+        .chain(authorities)
+        .collect()
 }
 
 /// What is exported about reloads.

@@ -125,6 +125,7 @@ impl Desk<'_> {
             head: session.req_header(),
             address: self.address,
             arrived: self.arrived,
+            client: None,
             steps: None,
         };
         let vouched = body.and_then(|body| {

@@ -15,11 +15,13 @@ use sallyport_sources::Head;
 
 use crate::events::Meters;
 use crate::inspection::Findings;
+use crate::listeners::ClientChain;
 use crate::refusal::{Limited, Refusal};
 use crate::routes::{Accepting, Action, Bot, Found};
 use crate::rules::Rules;
 
 mod access_token;
+mod client_certificate;
 mod coding;
 mod content_type;
 mod inspection;
@@ -65,6 +67,8 @@ pub(crate) struct Asked<'r> {
     pub(crate) head: &'r RequestHeader,
     pub(crate) address: IpAddr,
     pub(crate) arrived: Moment,
+    /// What was shown in the handshake of its connection.
+    pub(crate) client: Option<&'r ClientChain>,
     /// Where the questions are noted, if anybody wants to know.
     pub(crate) steps: Option<&'r Steps>,
 }
@@ -142,6 +146,11 @@ pub(crate) fn admit(
     asked.step(Rule::From, networks::check_route(asked, route))?;
     // The cheapest question that a route can ask.
     asked.step(Rule::Method, method::check(asked, route))?;
+    // Before anybody is counted or has a body read: whoever may not come in costs nothing else.
+    if route.client_check.is_some() {
+        let verdict = client_certificate::check(asked, route);
+        asked.step(Rule::ClientCertificate, verdict)?;
+    }
     match &route.action {
         Action::Accept(accepting) => admit_webhook(asked, accepting, found.rest, strangers, meters),
         Action::Forward(forwarding) => {

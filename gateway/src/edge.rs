@@ -30,6 +30,7 @@ use crate::exchange::{Caller, Exchange};
 use crate::forward;
 use crate::health;
 use crate::limits::{self, Asker};
+use crate::listeners::ClientChain;
 use crate::problem;
 use crate::refusal::Refusal;
 use crate::routes::{Action, Forwarding, Route};
@@ -193,6 +194,7 @@ impl Edge {
             head: session.req_header(),
             address,
             arrived,
+            client: shown_certificate(session),
             steps: None,
         };
         let found = checks::find(&asked, rules, self.fields_max)?;
@@ -251,6 +253,12 @@ impl Edge {
         exchange.refusal = Some(refusal);
         self.answer(session, exchange, answer).await
     }
+}
+
+/// What the client has shown in the handshake of its connection.
+fn shown_certificate(session: &Session) -> Option<&ClientChain> {
+    let tls = session.digest()?.ssl_digest.as_ref()?;
+    tls.extension.get()
 }
 
 /// How the route of a request hands on, if it does.

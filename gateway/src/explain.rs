@@ -166,6 +166,7 @@ impl Explainer<'_> {
             head: &head,
             address: self.client,
             arrived: self.arrived,
+            client: None,
             steps: Some(self.steps),
         };
         let found = checks::find(&asked, self.rules, self.head.fields_max)?;
@@ -282,6 +283,7 @@ impl Explainer<'_> {
             head,
             address: self.client,
             arrived: self.arrived,
+            client: None,
             steps: Some(self.steps),
         };
         let limited = checks::vouch(&asked, accepting, bot, body, self.meters)?;

@@ -125,20 +125,21 @@ impl Gateway {
         let given = std::mem::take(&mut parts.doors);
         let http = listen(settings.http, given.http).await?;
         let tls = listen(settings.tls, given.tls).await?;
+        let origin = Instant::now();
+        let rules = Rules::new(settings, parts.redis.as_ref(), origin, None)?;
+        let rules: CurrentRules = Arc::new(ArcSwap::from_pointee(rules));
         let acceptor = match (&tls, &parts.tls) {
             (Some(_), Some(certificates)) => {
                 let challenges = parts.challenges.clone();
-                let acceptor = listeners::acceptor(certificates, challenges, settings);
+                let acceptor = listeners::acceptor(certificates, challenges, settings, &rules);
                 Some(acceptor.map_err(StartError::Tls)?)
             }
             (Some(_), None) => return Err(StartError::NoCertificate),
             (None, _) => None,
         };
-        let origin = Instant::now();
-        let rules = Rules::new(settings, parts.redis.as_ref(), origin, None)?;
         let meters = Meters::new(Arc::clone(&parts.sinks), parts.keep.clone(), origin)
             .map_err(InvalidRules::from)?;
-        meters.expose(&rules.table);
+        meters.expose(&rules.load().table);
         let handle = GatewayHandle {
             http: http
                 .as_ref()
@@ -149,7 +150,7 @@ impl Gateway {
             ended: CancellationToken::new(),
             tracker: TaskTracker::new(),
             drain_deadline: settings.drain_deadline(),
-            rules: Arc::new(ArcSwap::from_pointee(rules)),
+            rules,
             meters: Arc::new(meters),
             redis: parts.redis.take(),
             settings: Mutex::new(settings.clone()),

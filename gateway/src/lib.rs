@@ -65,10 +65,10 @@ pub use listeners::{
 pub use rules::{Changes, InvalidRules};
 pub use sallyport_sources::Source;
 pub use settings::{
-    AcceptSettings, AcmeChallenge, AcmeSettings, AddressSettings, BotSettings, CacheSettings,
-    CertificateSettings, CircuitSettings, ConnectionSettings, CookieSettings, CookieUse,
-    CorsSettings, Denied, DenyFileError, Dimension, DnsSettings, Door, EjectionSettings,
-    Embeddable, FailureBody, ForwardSettings, HealthCheckSettings, HealthPage, HttpService,
-    LimitSettings, RateSettings, RetrySettings, RouteSettings, Serves, Settings, StrangerSettings,
-    UpstreamSettings,
+    AcceptSettings, AcmeChallenge, AcmeSettings, AddressSettings, AuthoritiesError, BotSettings,
+    CacheSettings, CertificateSettings, CircuitSettings, ClientCertificateSettings,
+    ConnectionSettings, CookieSettings, CookieUse, CorsSettings, Denied, DenyFileError, Dimension,
+    DnsSettings, Door, EjectionSettings, Embeddable, FailureBody, ForwardSettings,
+    HealthCheckSettings, HealthPage, HttpService, LimitSettings, RateSettings, RetrySettings,
+    RouteSettings, Serves, Settings, StrangerSettings, UpstreamSettings,
 };

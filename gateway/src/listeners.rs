@@ -41,7 +41,7 @@ pub use tls::{
     CertificateChanges, CertificateFacts, CertificateFault, CertificateRefused, Certificates,
     PemPair, PemSet, TlsProfile,
 };
-pub(crate) use tls::{acceptor, facts_of};
+pub(crate) use tls::{ClientChain, acceptor, dns_names, facts_of};
 
 /// How long the loop rests when the kernel refuses to hand over a connection, mostly for want of file descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(50);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::StatusCode;
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use sallyport_telemetry::cut;
 use sallyport_telemetry::trace::TraceId;
 use serde::Serialize;
 
@@ -18,8 +19,10 @@ use crate::refusal::Refusal;
 use crate::routes::RouteTable;
 
 /// Deliveries that are remembered of each hook, and as many refusals beside them: a flood of forgeries pushes out no genuine one. One
-/// takes about 120 bytes, so a thousand busy hooks take 25 MB.
+/// takes about 120 bytes, with its words up to 380, so a thousand hooks that are busy and under attack take 50 MB.
 const REMEMBERED: usize = 100;
+/// Bytes of a refusal's words: they may name what somebody sent.
+const DETAIL_BYTES_MAX: usize = 256;
 
 /// The last deliveries of one hook.
 #[derive(Default)]
@@ -80,7 +83,7 @@ impl Recent {
         let seen = Seen {
             at: Timestamp::now(),
             verdict: verdict(exchange),
-            detail: exchange.refusal.as_ref().map(Refusal::detail),
+            detail: exchange.refusal.as_ref().map(detail),
             status: exchange.status,
             trace: exchange.span.trace_id,
             bytes: exchange.body_bytes,
@@ -121,6 +124,11 @@ impl Seen {
             duration_ms: self.took.as_secs_f64() * 1e3,
         }
     }
+}
+
+/// What its sender read, or the beginning of it.
+fn detail(refusal: &Refusal) -> String {
+    cut(&refusal.detail(), DETAIL_BYTES_MAX).to_owned()
 }
 
 /// What became of it, in a word.

@@ -14,6 +14,7 @@ use sallyport_sources::Provider;
 
 use crate::inspection::Findings;
 use crate::problem::{Page, pages};
+use crate::routes::NotThisClient;
 use crate::upstreams::NoUpstream;
 
 /// Why a request gets no 2xx.
@@ -35,6 +36,8 @@ pub(crate) enum Refusal {
     Address,
     /// It must come over TLS.
     PlainHttp,
+    /// The route asks for a client certificate, and this one, or none, is not good enough.
+    ClientCertificate(NotThisClient),
     /// No route has this path.
     NoRoute,
     /// The route knows no such bot or hook.
@@ -117,7 +120,9 @@ impl Refusal {
             Self::Malformed(_) | Self::BodyCut | Self::NotADelivery(..) => StatusCode::BAD_REQUEST,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
-            Self::Address | Self::Attack(_) | Self::Origin => StatusCode::FORBIDDEN,
+            Self::Address | Self::ClientCertificate(_) | Self::Attack(_) | Self::Origin => {
+                StatusCode::FORBIDDEN
+            }
             Self::UpstreamFailed(status, _) => *status,
             Self::NoRoute | Self::UnknownBot => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -142,6 +147,7 @@ impl Refusal {
             Self::Version => "version",
             Self::Expectation => "expectation",
             Self::Address => "address",
+            Self::ClientCertificate(_) => "client_certificate",
             Self::NoRoute => "no_route",
             Self::UnknownBot => "unknown_bot",
             Self::Method(_) => "method",
@@ -178,6 +184,7 @@ impl Refusal {
             Self::Version => &pages::VERSION_NOT_SUPPORTED,
             Self::Expectation => &pages::EXPECTATION_FAILED,
             Self::Address => &pages::ADDRESS_NOT_ALLOWED,
+            Self::ClientCertificate(_) => &pages::CLIENT_CERTIFICATE_NEEDED,
             Self::Attack(_) => &pages::LOOKS_LIKE_AN_ATTACK,
             Self::NoRoute | Self::UnknownBot => &pages::NOT_FOUND,
             Self::Method(_) => &pages::METHOD_NOT_ALLOWED,
@@ -216,6 +223,7 @@ impl Refusal {
             Self::Address => {
                 "Nothing is taken here from your address. Ask whoever runs this server.".to_owned()
             }
+            Self::ClientCertificate(why) => format!("Not let in: {why}."),
             Self::NoRoute => "Nothing lives at this path. Check it for typing mistakes.".to_owned(),
             Self::UnknownBot => {
                 "No bot or hook of this name is registered here. Check the webhook's URL.".to_owned()
@@ -294,6 +302,7 @@ impl Refusal {
             | Self::Version
             | Self::Expectation
             | Self::Address
+            | Self::ClientCertificate(_)
             | Self::NoRoute
             | Self::UnknownBot
             | Self::Method(_)

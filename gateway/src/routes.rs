@@ -22,9 +22,11 @@ use crate::settings::{ForwardSettings, HealthPage, NAME_ENDS, RouteSettings, Set
 use crate::upstreams::{Group, Upstreams};
 
 mod accepting;
+mod client_check;
 mod token_check;
 
 pub(crate) use accepting::{Accepting, Bot};
+pub(crate) use client_check::{ClientCheck, NotThisClient};
 pub(crate) use token_check::TokenCheck;
 
 /// All routes, in the order in which they are tried.
@@ -44,6 +46,8 @@ pub(crate) struct Route {
     pub(crate) open_to: OpenTo,
     /// Who looks at its requests, if anybody does.
     pub(crate) inspector: Option<Inspector>,
+    /// Which client certificates open it, if it asks for one.
+    pub(crate) client_check: Option<ClientCheck>,
     /// What it does.
     pub(crate) action: Action,
 }
@@ -205,6 +209,11 @@ impl Route {
         };
         Ok(Self {
             limits: limits.named(&settings.limits),
+            client_check: settings
+                .client_certificate
+                .as_ref()
+                .map(|asked| ClientCheck::new(&settings.path, asked))
+                .transpose()?,
             ..Self::with(&settings.path, methods, action)
         })
     }
@@ -257,6 +266,7 @@ impl Route {
             limits: Vec::new(),
             open_to: OpenTo::default(),
             inspector: None,
+            client_check: None,
             action,
         }
     }

@@ -31,6 +31,8 @@ pub(crate) struct Rules {
     /// Whether any route keeps answers.
     pub(crate) keeps_answers: bool,
     pub(crate) upstreams: Upstreams,
+    /// Whether any route wants to see a client's certificate.
+    pub(crate) asks_for_certificates: bool,
     limits: Limits,
 }
 
@@ -53,6 +55,12 @@ pub enum InvalidRules {
         path: String,
         /// What it is called.
         name: String,
+    },
+    /// The authorities of a route were not read, or are none.
+    #[error("no client certificate that is shown to {path} could be judged")]
+    Authorities {
+        /// The path of the route.
+        path: String,
     },
     /// A key of access tokens cannot be used.
     #[error("no access token that is sent to {path} could be judged")]
@@ -94,8 +102,10 @@ impl Rules {
         let table = before.map(|rules| &rules.table);
         let table = RouteTable::new(settings, &limits, &upstreams, origin, table)?;
         let keeps_answers = table.caches().next().is_some();
+        let asks_for_certificates = table.iter().any(|route| route.client_check.is_some());
         Ok(Self {
             keeps_answers,
+            asks_for_certificates,
             table,
             strangers: Strangers::new(
                 &settings.strangers,

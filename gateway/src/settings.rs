@@ -20,6 +20,7 @@ mod acme;
 mod addresses;
 mod answers;
 mod certificates;
+mod client_certificates;
 mod limits;
 mod routes;
 mod upstreams;
@@ -31,6 +32,7 @@ pub use answers::{
     CacheSettings, CookieSettings, CookieUse, CorsSettings, Embeddable, FailureBody, Serves,
 };
 pub use certificates::CertificateSettings;
+pub use client_certificates::{AuthoritiesError, ClientCertificateSettings};
 pub use limits::{Dimension, LimitSettings, RateSettings};
 pub(crate) use routes::NAME_ENDS;
 pub use routes::{ForwardSettings, HealthPage, RouteSettings};
@@ -53,6 +55,7 @@ const HTTPS_PORT: u16 = 443;
     schema(function = "has_certificate_files"),
     schema(function = "has_doors_for_the_authority"),
     schema(function = "has_tls_to_redirect_to"),
+    schema(function = "has_tls_to_ask_for_certificates"),
     schema(function = "has_somebody_to_introduce_clients"),
     schema(function = "has_distinct_routes"),
     schema(function = "limits::fit_their_routes"),
@@ -147,6 +150,12 @@ impl Settings {
     /// How long a stop waits for requests in flight.
     pub fn drain_deadline(&self) -> Duration {
         Duration::from_millis(self.drain_deadline_ms)
+    }
+
+    /// The files of authorities that routes name, to be read into them.
+    pub fn client_certificates(&mut self) -> impl Iterator<Item = &mut ClientCertificateSettings> {
+        let routes = self.routes.iter_mut();
+        routes.filter_map(|route| route.client_certificate.as_mut())
     }
 
     /// Whether the development certificate is all that is shown.
@@ -298,6 +307,21 @@ fn has_tls_to_redirect_to(settings: &Settings) -> Result<(), ValidationError> {
     }
     let message = "http_serves: redirects needs a door to send to: tls must be set";
     Err(ValidationError::new("no_tls").with_message(message.into()))
+}
+
+fn has_tls_to_ask_for_certificates(settings: &Settings) -> Result<(), ValidationError> {
+    let mut asking = settings.routes.iter();
+    let asking = asking.find(|route| route.client_certificate.is_some());
+    match asking.filter(|_| settings.tls.is_none()) {
+        Some(route) => {
+            let path = &route.path;
+            let message = format!(
+                "client_certificate of {path} needs a door to be shown at: tls must be set"
+            );
+            Err(refuse("no_tls", message))
+        }
+        None => Ok(()),
+    }
 }
 
 fn has_somebody_to_introduce_clients(settings: &Settings) -> Result<(), ValidationError> {

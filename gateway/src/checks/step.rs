@@ -26,6 +26,8 @@ pub enum Rule {
     From,
     /// The method.
     Method,
+    /// The client's certificate.
+    ClientCertificate,
     /// The bot or hook that the path names.
     Bot,
     /// The limit of strangers by address.
@@ -69,6 +71,7 @@ impl Rule {
             Self::Plain => "plain http",
             Self::From => "from",
             Self::Method => "method",
+            Self::ClientCertificate => "certificate",
             Self::Bot => "bot",
             Self::AddressLimit => "limit address",
             Self::ContentType => "content type",
@@ -98,6 +101,9 @@ impl Rule {
             Self::Plain => "it comes over TLS, or the door answers without",
             Self::From => "the route is open to the address",
             Self::Method => "the route takes the method",
+            Self::ClientCertificate => {
+                "the client holds a certificate that an authority of the route has signed, for one of its names"
+            }
             Self::Bot => "a bot or hook of this name is registered on the route",
             Self::AddressLimit => "the address has requests left",
             Self::ContentType => "the body is said to be of a type that the source sends",

@@ -48,6 +48,15 @@ pub(crate) const ADDRESS_NOT_ALLOWED: Page = Page {
     fix: "Send from a network that this path is open to, or ask whoever runs this server to add yours.",
 };
 
+pub(crate) const CLIENT_CERTIFICATE_NEEDED: Page = Page {
+    name: "client-certificate-needed",
+    title: "Client certificate needed",
+    meaning: "This path is open to clients that show a certificate in the TLS handshake which one of its authorities has signed. None was \
+     shown, or one that is not good enough; the detail of the answer says which.",
+    fix: "Connect over https with the certificate and key that you were given, and the certificates between yours and the authority's. If \
+     it has expired, ask for a new one.",
+};
+
 pub(crate) const HTTPS_REQUIRED: Page = Page {
     name: "https-required",
     title: "Only over https",
@@ -194,13 +203,14 @@ pub(crate) const UNAVAILABLE: Page = Page {
 };
 
 /// All of them, for the addresses at which they are served.
-pub(super) const ALL: [&Page; 26] = [
+pub(super) const ALL: [&Page; 27] = [
     &TOO_SLOW,
     &HEAD_TOO_LARGE,
     &MALFORMED_REQUEST,
     &VERSION_NOT_SUPPORTED,
     &EXPECTATION_FAILED,
     &ADDRESS_NOT_ALLOWED,
+    &CLIENT_CERTIFICATE_NEEDED,
     &HTTPS_REQUIRED,
     &NOT_FOUND,
     &CONFLICT,

@@ -17,6 +17,7 @@ use super::accept::{
 use super::answers::{
     CacheSettings, CookieSettings, CorsSettings, Embeddable, FailureBody, Serves,
 };
+use super::client_certificates::ClientCertificateSettings;
 use super::refuse;
 
 /// How the path of an accept route ends: with the name of a bot or of a hook.
@@ -46,6 +47,9 @@ pub struct RouteSettings {
     #[serde(default)]
     #[validate(length(max = 16, message = "must be at most sixteen"))]
     pub from: Vec<String>,
+    /// Which client certificates open it, on the TLS door. Absent: nobody is asked for one.
+    #[validate(nested)]
+    pub client_certificate: Option<ClientCertificateSettings>,
     /// How its requests are inspected, in place of what `inspection` says for all. Of a webhook only the body is looked at, and
     /// never refused.
     #[validate(nested)]

@@ -77,7 +77,8 @@ async fn a_good_token_lets_in_and_its_subject_is_all_that_is_handed_on() {
 
     for (name, token) in issuer.good_ones() {
         let forged = format!(
-            "Authorization: Bearer {token}\r\nX-User-ID: root\r\nX_User_Id: root\r\nx-user_id: root\r\n"
+            "Authorization: Bearer {token}\r\nX-User-ID: root\r\nX_User_Id: root\r\nx-user_id: root\r\n\
+             Connection: keep-alive, X-User-ID\r\n"
         );
         assert_eq!(door.ask(showing(&forged)).await.status, 200, "{name}");
         let asked = upstream.asked.recv().await.unwrap().to_ascii_lowercase();
@@ -85,6 +86,7 @@ async fn a_good_token_lets_in_and_its_subject_is_all_that_is_handed_on() {
             asked.contains(&format!("x-user-id: {SUBJECT}\r\n")),
             "{asked}"
         );
+        assert!(!asked.contains("connection:"), "{asked}");
         assert!(
             !asked.contains("root") && !asked.contains("authorization"),
             "{asked}"

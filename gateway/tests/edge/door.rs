@@ -141,8 +141,12 @@ pub(crate) fn settings() -> Value {
 
 /// Settings as the edge gets them.
 pub(crate) fn checked(settings: Value) -> Settings {
-    let settings: Settings = serde_json::from_value(settings).unwrap();
+    let mut settings: Settings = serde_json::from_value(settings).unwrap();
     validator::Validate::validate(&settings).unwrap();
+    for asked in settings.client_certificates() {
+        let pem = std::fs::read(&asked.authorities).unwrap();
+        asked.read_authorities(&pem).unwrap();
+    }
     settings
 }
 

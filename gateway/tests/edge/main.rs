@@ -20,6 +20,7 @@ mod acme;
 mod bad_input;
 mod caching;
 mod certificates;
+mod client_certificates;
 mod compressing;
 mod connections;
 mod cookies;

@@ -17,14 +17,14 @@ async fn tls_door() -> Door {
     Door::with(settings).await
 }
 
-fn client(door: &Door) -> reqwest::ClientBuilder {
+pub(crate) fn client(door: &Door) -> reqwest::ClientBuilder {
     let certificate = reqwest::Certificate::from_pem(&door.certificate).unwrap();
     reqwest::Client::builder()
         .tls_certs_only([certificate])
         .resolve("localhost", door.handle.tls_addr().unwrap())
 }
 
-fn url(door: &Door, path: &str) -> String {
+pub(crate) fn url(door: &Door, path: &str) -> String {
     format!(
         "https://localhost:{}{path}",
         door.handle.tls_addr().unwrap().port()

@@ -172,23 +172,36 @@ fn fingerprint(der: &[u8]) -> String {
     text
 }
 
-/// The names that the certificate is shown for: those asked for if it covers them, else all of its own.
-fn names(
-    certificate: &X509Certificate<'_>,
-    asked: &[String],
-) -> Result<Vec<String>, CertificateFault> {
+/// The host names that a certificate is for, in small letters.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn dns_names(certificate: &[u8]) -> Result<Vec<String>, CertificateFault> {
+    let (_, certificate) =
+        X509Certificate::from_der(certificate).map_err(|_| CertificateFault::Unreadable)?;
+    own_names(&certificate)
+}
+
+fn own_names(certificate: &X509Certificate<'_>) -> Result<Vec<String>, CertificateFault> {
     let extension = certificate
         .subject_alternative_name()
         .map_err(|_| CertificateFault::Unreadable)?;
     let all = extension
         .iter()
         .flat_map(|extension| &extension.value.general_names);
-    let own: Vec<String> = all
-        .filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some(plain(name)),
-            _ => None,
-        })
-        .collect();
+    let own = all.filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some(plain(name)),
+        _ => None,
+    });
+    Ok(own.collect())
+}
+
+/// The names that the certificate is shown for: those asked for if it covers them, else all of its own.
+fn names(
+    certificate: &X509Certificate<'_>,
+    asked: &[String],
+) -> Result<Vec<String>, CertificateFault> {
+    let own = own_names(certificate)?;
     if asked.is_empty() {
         return Ok(own);
     }

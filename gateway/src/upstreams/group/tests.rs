@@ -111,20 +111,3 @@ fn a_budget_is_a_share_of_what_was_sent_lately() {
     (0..50).for_each(|_| group.count_request());
     assert_eq!(retries(), 7, "a fifth of fifty");
 }
-
-/// Run with `--ignored --nocapture` to see what a choice costs.
-#[test]
-#[ignore = "a measurement"]
-fn what_a_request_costs() {
-    for size in [1_u16, 2, 8, 64] {
-        let group = group(1..=size, json!({}));
-        let rounds = 200_000_u32;
-        let began = Instant::now();
-        for _ in 0..rounds {
-            group.count_request();
-            let mut lease = choose(&group);
-            lease.answered(StatusCode::OK);
-        }
-        println!("{size} upstreams: {:?} a request", began.elapsed() / rounds);
-    }
-}
