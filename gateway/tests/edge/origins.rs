@@ -1,5 +1,6 @@
 //! Which other origins' scripts may read what: those on the list, and nobody who looks like them.
 
+use sallyport_security::access_token::corpus::Issuer;
 use serde_json::json;
 
 use crate::door::{Answer, Door, settings};
@@ -181,4 +182,32 @@ async fn without_a_list_an_upstream_gives_leave_to_nobody() {
     let answer = door.ask(asking("GET", &format!("Origin: {APP}\r\n"))).await;
 
     assert_eq!(leave(&answer), Vec::<&str>::new());
+}
+
+/// A browser asks whether it may show a token before it shows it.
+#[tokio::test]
+async fn a_question_needs_no_token_and_lets_nobody_in() {
+    let origin = reflecting().await;
+    let issuer = Issuer::new().unwrap();
+    let mut settings = settings();
+    settings["routes"][4]["forward"] = json!({
+        "upstream": origin.address,
+        "access_token": issuer.settings(),
+        "cors": {"origins": [APP]},
+    });
+    let door = Door::with(settings).await;
+    let asking_to =
+        |method| format!("Origin: {APP}\r\nAccess-Control-Request-Method: {method}\r\n");
+
+    let question = door.ask(asking("OPTIONS", &asking_to("GET"))).await;
+    let without = door.ask(asking("GET", &asking_to("GET"))).await;
+    let bare = door
+        .ask(asking("OPTIONS", &format!("Origin: {APP}\r\n")))
+        .await;
+
+    assert_eq!(question.status, 204);
+    assert_eq!(question.header("access-control-allow-origin"), Some(APP));
+    without.is_problem(401, "not-authenticated");
+    bare.is_problem(401, "not-authenticated");
+    assert!(origin.asked().is_empty());
 }
