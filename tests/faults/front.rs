@@ -9,16 +9,23 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::background::Background;
 use crate::checker::Moment;
-use crate::row::{Outcome, spell};
+use crate::crowd;
+use crate::row::{Outcome, Stage, spell};
+use crate::site::Site;
 
 /// What good clients may feel of a flood.
 pub(crate) const P99_MAX: Duration = Duration::from_millis(200);
 /// What the stand-in behind the edge answers with under `/slow/large`: more than sockets and buffers on the way hold.
 pub(crate) const LARGE_BYTES: usize = 1 << 20;
+
+/// What the kernel takes of such an answer ahead of its reader.
+const SENT_AHEAD_BYTES: u32 = 64 << 10;
+/// How many may wait until they are accepted.
+const BACKLOG: u32 = 4_096;
 
 /// The routes of these rows: the bot's webhook, life, and what lies behind the edge.
 const ROUTES: &str = "routes:
@@ -33,6 +40,44 @@ const ROUTES: &str = "routes:
   - { path: /health/live, health: live }
   - { path: /health/ready, health: ready }
 ";
+
+/// A house whose edge has these settings, ready; the folder that they are in must outlive it.
+pub(crate) async fn open(
+    stage: &mut Stage,
+    connections: &str,
+    behind: Option<SocketAddr>,
+) -> (Site, TempDir) {
+    let folder = settings(connections, behind);
+    let path = folder.path().to_str().unwrap();
+    let site = stage.open_with(&[("SALLYPORT_CONFIG", path)]).await;
+    (site, folder)
+}
+
+/// How many clients a row wants, and how many it can have.
+#[derive(Clone, Copy)]
+pub(crate) struct Clients {
+    wanted: usize,
+    pub(crate) count: usize,
+}
+
+impl Clients {
+    /// So many at full length, or so many when it is short, each of which takes so many files of ours.
+    pub(crate) fn of(stage: &Stage, full: usize, short: usize, files_each: usize) -> Self {
+        let wanted = if stage.is_short { short } else { full };
+        Self {
+            wanted,
+            count: crowd::affordable(wanted, files_each),
+        }
+    }
+
+    /// Whether these are all that were wanted.
+    pub(crate) fn check(self, outcome: &mut Outcome) {
+        let Self { wanted, count } = self;
+        if count < wanted {
+            outcome.lacks(&format!("{wanted} clients; files for {count}"));
+        }
+    }
+}
 
 /// A folder with the edge's settings: what `connections` says beyond the defaults, and `/slow/*` handed on to this address.
 pub(crate) fn settings(connections: &str, behind: Option<SocketAddr>) -> TempDir {
@@ -62,7 +107,11 @@ struct Large {
 
 impl Behind {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        // What it cannot get rid of must not lie in the kernel.
+        socket.set_send_buffer_size(SENT_AHEAD_BYTES).unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let listener = socket.listen(BACKLOG).unwrap();
         let address = listener.local_addr().unwrap();
         let large = Arc::new(Large::default());
         let noting = Arc::clone(&large);

@@ -21,7 +21,7 @@ pub(crate) enum Protocol {
 
 /// Somebody who keeps a connection.
 pub(crate) enum Idler {
-    One(TlsStream<TcpStream>),
+    One(Box<TlsStream<TcpStream>>),
     Two(Box<frames::Connection>),
 }
 
@@ -30,7 +30,7 @@ impl Idler {
     pub(crate) async fn arrive(member: usize, port: u16, protocol: Protocol) -> io::Result<Self> {
         let socket = crowd::dial(member, port, false).await?;
         let mut idler = match protocol {
-            Protocol::One(tls) => Self::One(tls.shake(socket).await?),
+            Protocol::One(tls) => Self::One(Box::new(tls.shake(socket).await?)),
             Protocol::Two(tls) => {
                 Self::Two(Box::new(frames::Connection::begin(&tls, socket).await?))
             }

@@ -1,9 +1,24 @@
-//! What clients that keep their connections were told, in the words of the checker.
+//! Clients that keep their connections, and what they were told in the words of the checker.
 
 use crate::checker::{Answer, Asked, Number};
-use crate::keep_alive;
-use crate::load::{Told, Try, moment};
-use crate::site::Site;
+use crate::keep_alive::{self, KeepAlive, Target};
+use crate::load::{MARK, Told, Try, moment};
+use crate::site::{OPS_TOKEN, Site};
+use crate::updates;
+
+/// The chats that they write in begin here.
+const FIRST_CHAT: i64 = 1_000;
+
+/// Begins with them; each message says its chat's number.
+pub(crate) fn clients(site: &Site) -> KeepAlive {
+    KeepAlive::start(&Target {
+        doors: &site.outfit.doors,
+        data: site.outfit.home.path(),
+        ops_token: OPS_TOKEN,
+        update: |chat| updates::text(chat, chat, &format!("{MARK}{chat}")),
+        first_chat: FIRST_CHAT,
+    })
+}
 
 /// Each request as the checker knows one. Calls that the edge hands on say nothing in a chat, and are left out.
 pub(crate) fn told(site: &Site, all: &[keep_alive::Asked]) -> Told {

@@ -22,11 +22,6 @@ impl Times {
         self.0.get(place.saturating_sub(1).min(last)).copied()
     }
 
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// The longest.
     pub(crate) fn longest(&self) -> Option<Duration> {
         self.0.last().copied()

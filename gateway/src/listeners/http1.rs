@@ -4,6 +4,8 @@
 //! head is complete and judged before Pingora sees its first byte. Requests that a client sends without waiting
 //! for answers are not supported: the answer ends the connection, as HTTP allows.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -74,16 +76,15 @@ pub(super) async fn serve(doorway: &Doorway, stream: Stream) {
 }
 
 async fn arrival(doorway: &Doorway, stream: &mut Stream, is_first: bool) -> Arrival {
-    let mut bytes = BytesMut::with_capacity(BUFFER_BYTES);
     let started = Instant::now();
-    if !first_bytes(doorway, stream, &mut bytes, is_first).await {
+    let Some(mut bytes) = first_bytes(doorway, stream, is_first).await else {
         let waited_for_its_first = is_first && started.elapsed() >= doorway.head_deadline;
         return if waited_for_its_first && !doorway.draining.is_cancelled() {
             Arrival::Refused(Refusal::HeadTooSlow(doorway.head_deadline))
         } else {
             Arrival::Nothing
         };
-    }
+    };
     let _reading = doorway.meters.states.head.hold();
     // A new connection has been given its time already; on an old one it starts with the first byte.
     let from = if is_first { started } else { Instant::now() };
@@ -100,13 +101,8 @@ async fn arrival(doorway: &Doorway, stream: &mut Stream, is_first: bool) -> Arri
     }
 }
 
-/// Waits for the first bytes of a request; false when there will be none.
-async fn first_bytes(
-    doorway: &Doorway,
-    stream: &mut Stream,
-    bytes: &mut BytesMut,
-    is_first: bool,
-) -> bool {
+/// Waits for the first bytes of a request; none when there will be none.
+async fn first_bytes(doorway: &Doorway, stream: &mut Stream, is_first: bool) -> Option<BytesMut> {
     let _idle = doorway.meters.states.idle.hold();
     let patience = if is_first {
         doorway.head_deadline
@@ -119,9 +115,22 @@ async fn first_bytes(
     };
     tokio::select! {
         biased;
-        read = timeout(patience, stream.read_buf(bytes)) => matches!(read, Ok(Ok(count)) if count > 0),
-        () = drained => false,
+        read = timeout(patience, some_bytes(stream)) => read.ok()?.ok().filter(|bytes| !bytes.is_empty()),
+        () = drained => None,
     }
+}
+
+/// Reads what is there, or waits until there is something. While it waits it holds no buffer: most connections wait most of the time.
+///
+/// # Cancel safety
+/// Dropped, it has read nothing.
+async fn some_bytes(stream: &mut Stream) -> std::io::Result<BytesMut> {
+    poll_fn(|context| {
+        let mut bytes = BytesMut::with_capacity(BUFFER_BYTES);
+        let read = pin!(stream.read_buf(&mut bytes)).poll(context);
+        read.map_ok(|_count| bytes)
+    })
+    .await
 }
 
 /// What came of reading on.

@@ -9,10 +9,14 @@ use tokio::time::{Instant, timeout};
 use crate::door::{Door, settings};
 use crate::protocols::{GOAWAY, SETTINGS, Tls, frame, speak_http_2};
 
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const PING: u8 = 6;
 const WINDOW_UPDATE: u8 = 8;
 const UNKNOWN: u8 = 0xbe;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
 /// "Be calm" (RFC 9113, section 7).
 const ENHANCE_YOUR_CALM: u32 = 11;
 
@@ -108,4 +112,26 @@ async fn a_header_block_that_is_never_finished_ends_its_connection() {
     // With a goodbye or without: it ends.
     assert!(timeout(Duration::from_secs(3), ended).await.is_ok());
     assert!(began.elapsed() >= Duration::from_millis(250));
+}
+
+#[tokio::test]
+async fn an_answer_for_which_there_is_no_window_is_given_up() {
+    let door = door(json!({"write_deadline_ms": 300})).await;
+    let mut stream = begun(&door).await;
+    let no_window = framed(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    let mut block = vec![0x82, 0x87];
+    for (name, value) in [(4, "/problems/not-found"), (1, "localhost")] {
+        block.extend([name, u8::try_from(value.len()).unwrap()]);
+        block.extend(value.as_bytes());
+    }
+    let request = framed(HEADERS, END_HEADERS | END_STREAM, 1, &block);
+    stream
+        .write_all(&[no_window, request].concat())
+        .await
+        .unwrap();
+
+    // Without a window data can only be the end of its stream.
+    let given_up = async { while !matches!(frame(&mut stream).await.0, DATA | RST_STREAM) {} };
+
+    assert!(timeout(Duration::from_secs(3), given_up).await.is_ok());
 }

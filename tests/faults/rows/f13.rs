@@ -8,8 +8,8 @@ use futures::future::LocalBoxFuture;
 use parking_lot::Mutex;
 
 use crate::background::Background;
-use crate::crowd::{self, Tls};
-use crate::front;
+use crate::crowd::Tls;
+use crate::front::{self, Clients};
 use crate::idlers::{self, Protocol};
 use crate::memory_group::MemoryGroup;
 use crate::proxy::Way;
@@ -55,8 +55,8 @@ async fn squeeze(stage: &mut Stage) -> Outcome {
     let mut site = stage.build_with(&settings).await;
     site.gateway.within = group.around();
     stage.start(&mut site, "").await;
-    let wanted = if stage.is_short { SHORT_IDLERS } else { IDLERS };
-    let count = crowd::affordable(wanted, 1);
+    let clients = Clients::of(stage, IDLERS, SHORT_IDLERS, 1);
+    let count = clients.count;
     let lasting = stage.either(stage.lasting * TIMES, stage.lasting);
     let load = site.load(stage.base);
     let tls = Protocol::One(Tls::trusting(site.outfit.home.path(), b"http/1.1"));
@@ -75,9 +75,7 @@ async fn squeeze(stage: &mut Stage) -> Outcome {
     let kills = group.kills();
 
     let mut outcome = Outcome::of(site.evidence(load).await);
-    if count < wanted {
-        outcome.lacks(&format!("{wanted} clients; files for {count}"));
-    }
+    clients.check(&mut outcome);
     let words = format!("{held} of {count} idle clients, in {}", group.name());
     outcome.check(words, held == count);
     let words = format!("alive; killed for want of memory: {kills:?}");

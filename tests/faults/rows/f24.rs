@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::crowd::{self, Tls};
 use crate::frames::{self, CONTINUATION, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM};
-use crate::front;
+use crate::front::{self, Clients};
 use crate::latency::Times;
 use crate::outfit::Doors;
 use crate::row::{Duplicates, Outcome, Row, Stage, spell};
@@ -53,15 +53,8 @@ struct End {
 }
 
 async fn overfill(stage: &mut Stage) -> Outcome {
-    let folder = front::settings(CONNECTIONS, None);
-    let path = folder.path().to_str().unwrap();
-    let site = stage.open_with(&[("SALLYPORT_CONFIG", path)]).await;
-    let wanted = if stage.is_short {
-        SHORT_CLIENTS
-    } else {
-        CLIENTS
-    };
-    let clients = crowd::affordable(wanted, 1);
+    let (site, _folder) = front::open(stage, CONNECTIONS, None).await;
+    let clients = Clients::of(stage, CLIENTS, SHORT_CLIENTS, 1);
     let load = site.load(stage.base);
     tokio::time::sleep(Duration::from_secs(2)).await;
     let doors = &site.outfit.doors;
@@ -77,12 +70,12 @@ async fn overfill(stage: &mut Stage) -> Outcome {
     ] {
         let from = load.now();
         let ends = if is_h2 {
-            crowd::assemble(clients, PER_SECOND_TLS, |member| {
+            crowd::assemble(clients.count, PER_SECOND_TLS, |member| {
                 over_h2(member, head, doors.tls, tls.clone())
             })
             .await
         } else {
-            crowd::assemble(clients, PER_SECOND, |member| {
+            crowd::assemble(clients.count, PER_SECOND, |member| {
                 over_h1(member, head, doors.clone())
             })
             .await
@@ -92,6 +85,7 @@ async fn overfill(stage: &mut Stage) -> Outcome {
     let grown = memory.grown();
 
     let mut outcome = Outcome::of(site.evidence(load).await);
+    clients.check(&mut outcome);
     for (name, ends, from, to) in told {
         let refused = ends.iter().filter(|end| end.is_refused).count();
         let times: Times = ends.iter().map(|end| end.took).collect();

@@ -159,9 +159,7 @@ struct End {
 }
 
 async fn flood(stage: &mut Stage) -> Outcome {
-    let folder = front::settings("total_max: 16384", None);
-    let path = folder.path().to_str().unwrap();
-    let site = stage.open_with(&[("SALLYPORT_CONFIG", path)]).await;
+    let (site, _folder) = front::open(stage, "total_max: 16384", None).await;
     let tls = Tls::trusting(site.outfit.home.path(), frames::PROTOCOL);
     let mut outcomes = Outcome::default();
     announced(&mut outcomes, &site, &tls).await;

@@ -45,9 +45,7 @@ struct Bomb {
 
 async fn explode(stage: &mut Stage) -> Outcome {
     let behind = Behind::start().await;
-    let folder = front::settings("", Some(behind.address));
-    let path = folder.path().to_str().unwrap();
-    let site = stage.open_with(&[("SALLYPORT_CONFIG", path)]).await;
+    let (site, _folder) = front::open(stage, "", Some(behind.address)).await;
     let bombs = tokio::task::spawn_blocking(bombs).await.unwrap();
     let load = site.load(stage.base);
     tokio::time::sleep(Duration::from_secs(2)).await;

@@ -14,12 +14,9 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::background::Background;
 use crate::crowd::{self, Tls};
-use crate::keep_alive::{KeepAlive, Target};
 use crate::kept;
-use crate::load::MARK;
 use crate::row::{Duplicates, LEASE_SETTING, Outcome, Row, Stage, spell};
-use crate::site::{OPS_TOKEN, Site};
-use crate::updates;
+use crate::site::Site;
 
 pub(crate) const ROW: Row = Row {
     id: "F28",
@@ -35,7 +32,6 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const HANDSHAKE_EVERY: Duration = Duration::from_millis(20);
 const METRIC: &str = "sallyport_tls_certificates_last_reload_successful";
-const FIRST_CHAT: i64 = 1_000;
 
 fn run(stage: &mut Stage) -> LocalBoxFuture<'_, Outcome> {
     exchange(stage).boxed_local()
@@ -95,13 +91,7 @@ async fn exchange(stage: &mut Stage) -> Outcome {
     site.workers[0].environment = vec![("SALLYPORT_API_LISTEN".to_owned(), api)];
     stage.start(&mut site, "").await;
 
-    let load = KeepAlive::start(&Target {
-        doors: &site.outfit.doors,
-        data: site.outfit.home.path(),
-        ops_token: OPS_TOKEN,
-        update: |chat| updates::text(chat, chat, &format!("{MARK}{chat}")),
-        first_chat: FIRST_CHAT,
-    });
+    let load = kept::clients(&site);
     let newcomers = Newcomers::start(&site);
     waited(|| async { newcomers.shown().is_some() }).await;
     let rounds = if stage.is_short { 1 } else { ROUNDS };
@@ -221,7 +211,7 @@ impl Signer {
 
     fn spoil(&self, fault: Fault) {
         let (chain, key) = self.pair(false);
-        let half = chain[..chain.len() / 2].to_owned();
+        let half = chain.chars().take(chain.len() / 2).collect();
         let pair = match fault {
             Fault::Expired => self.pair(true),
             Fault::AnothersKey => (chain, KeyPair::generate().unwrap().serialize_pem()),

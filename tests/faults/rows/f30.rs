@@ -6,13 +6,10 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 
-use crate::keep_alive::{KeepAlive, Target};
 use crate::kept;
-use crate::load::MARK;
 use crate::program::{Above, Program};
 use crate::row::{Duplicates, Outcome, Row, Stage, spell};
-use crate::site::{OPS_TOKEN, Site};
-use crate::updates;
+use crate::site::Site;
 
 pub(crate) const ROW: Row = Row {
     id: "F30",
@@ -31,7 +28,6 @@ const REPLACED_WITHIN: Duration = Duration::from_secs(40);
 const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 /// Leases last 10 s here; whoever waits half as long did not wait for one to run out.
 const AT_ONCE: Duration = Duration::from_secs(5);
-const FIRST_CHAT: i64 = 1_000;
 
 fn run(stage: &mut Stage) -> LocalBoxFuture<'_, Outcome> {
     replace(stage).boxed_local()
@@ -46,13 +42,7 @@ async fn replace(stage: &mut Stage) -> Outcome {
     let api = format!("127.0.0.1:{}", site.outfit.doors.api);
     site.workers[0].environment = vec![("SALLYPORT_API_LISTEN".to_owned(), api)];
     stage.start(&mut site, "").await;
-    let load = KeepAlive::start(&Target {
-        doors: &site.outfit.doors,
-        data: site.outfit.home.path(),
-        ops_token: OPS_TOKEN,
-        update: |chat| updates::text(chat, chat, &format!("{MARK}{chat}")),
-        first_chat: FIRST_CHAT,
-    });
+    let load = kept::clients(&site);
     let rounds = if stage.is_short { SHORT_ROUNDS } else { ROUNDS };
     let (mut late, mut slowest, mut disorderly) = (0, Duration::ZERO, 0);
     for round in 1..=rounds {
