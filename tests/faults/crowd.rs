@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// Connections of one address: well below the cap of the edge (512).
-const PER_ADDRESS: usize = 200;
+pub(crate) const PER_ADDRESS: usize = 200;
 /// How long a connection may take to be there. The edge's queue of those that it has not accepted yet is finite.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
 /// Files of this process that are no connection of a crowd.
