@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::outfit::{free_port, signal, tick};
+use super::outfit::{free_port, signal, tick};
 
 /// Longer than a server takes to start on a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(20);

@@ -18,6 +18,7 @@ mod f22;
 mod f23;
 mod f24;
 mod f25;
+mod f26;
 mod f27;
 mod f28;
 mod f29;
@@ -63,6 +64,7 @@ pub(crate) const ROWS: &[&Row] = &[
     &f23::ROW,
     &f24::ROW,
     &f25::ROW,
+    &f26::ROW,
     &f27::ROW,
     &f28::ROW,
     &f29::ROW,

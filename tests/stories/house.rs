@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 pub(crate) mod keep_alive;
 #[path = "../house/outfit.rs"]
 mod outfit;
+#[expect(dead_code, reason = "the fault rows do more to it than a story does")]
+#[path = "../faults/redis_server.rs"]
+pub(crate) mod redis_server;
 
 pub(crate) use outfit::free_port;
 use outfit::{Doors, Outfit, WEBHOOK_SECRET, signal, tick};

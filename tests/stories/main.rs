@@ -24,6 +24,7 @@ mod peers;
 mod recovery;
 mod reload;
 mod restarts;
+mod shared_limits;
 mod spool;
 mod traces;
 mod updates;
