@@ -252,12 +252,7 @@ impl Refusal {
                 "Send a valid access token as Authorization: Bearer.".to_owned()
             }
             Self::NotADelivery(_, complaint) => format!("The body was not stored: {complaint}."),
-            Self::TooFast(limited, _) => format!(
-                "The limit of {} requests in {} s is used up. Try again in {} s.",
-                limited.quota.burst(),
-                limited.quota.window().as_secs(),
-                whole_seconds(limited.decision.retry_after)
-            ),
+            Self::TooFast(limited, _) => used_up(limited),
             Self::NotStored(after) => format!(
                 "Nothing was stored, because the store is away. Send it again in {} s.",
                 whole_seconds(*after)
@@ -333,4 +328,13 @@ impl Refusal {
 pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     let rest = u64::from(duration.subsec_nanos() > 0);
     duration.as_secs().saturating_add(rest)
+}
+
+fn used_up(limited: &Limited) -> String {
+    format!(
+        "The limit of {} requests in {} s is used up. Try again in {} s.",
+        limited.quota.burst(),
+        limited.quota.window().as_secs(),
+        whole_seconds(limited.decision.retry_after)
+    )
 }
