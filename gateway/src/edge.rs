@@ -287,8 +287,6 @@ impl ProxyHttp for Edge {
         error
     }
 
-    /// An upstream that closes a connection before its answer has begun did not answer this request: one that may be asked twice
-    /// is asked again, also when the connection was new, as it is with a worker that leaves.
     fn error_while_proxy(
         &self,
         peer: &HttpPeer,
@@ -298,30 +296,13 @@ impl ProxyHttp for Edge {
         reused: bool,
     ) -> Box<Error> {
         let mut error = error.more_context(format!("upstream {peer}"));
-        let may_ask_again = session.req_header().method.is_idempotent()
-            && !session.as_ref().retry_buffer_truncated();
+        let is_whole = !session.as_ref().retry_buffer_truncated();
+        let may_ask_again = is_whole && session.req_header().method.is_idempotent();
         let Some(exchange) = ctx else {
             error.set_retry(false);
             return error;
         };
-        let was_silent = exchange.passage.was_silent();
-        let was_closed =
-            exchange.status.is_none() && !was_silent && forward::was_closed_unanswered(&error);
-        if !may_ask_again || was_silent {
-            error.set_retry(false);
-        } else if was_closed {
-            error.set_retry(true);
-        } else {
-            error.retry.decide_reuse(reused);
-        }
-        // A kept connection that is closed may have been closed before the request came.
-        let failure = forward::blame(&error, &exchange.passage).filter(|_| !(was_closed && reused));
-        if let Some(failure) = failure {
-            exchange.passage.failed(failure);
-        }
-        if error.retry() && !exchange.passage.may_try_again() {
-            error.set_retry(false);
-        }
+        forward::settle(&mut error, exchange, may_ask_again, reused);
         error
     }
 

@@ -232,7 +232,7 @@ impl Meters {
                 exchange.version,
                 reason,
             ])
-            .record(exchange.started.elapsed());
+            .record(exchange.waited());
         if let Some(findings) = exchange.findings() {
             self.found(exchange, findings);
         }

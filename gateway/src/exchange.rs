@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use jiff::Timestamp;
@@ -162,6 +162,13 @@ impl Exchange {
         }
     }
 
+    /// How long its caller waited: for the last byte, or for the beginning of what has no end.
+    pub(crate) fn waited(&self) -> Duration {
+        let began = self.passage.stream_began;
+        let until = began.unwrap_or_else(Instant::now);
+        until.saturating_duration_since(self.started)
+    }
+
     /// What the inspection found, whether or not the request was refused for it.
     pub(crate) fn findings(&self) -> Option<&Findings> {
         let findings = match &self.refusal {
@@ -195,6 +202,12 @@ impl Exchange {
                 "client.address",
                 addresses::truncated(address).to_string().into(),
             );
+        }
+        if let Some((upstream, again)) = self.passage.ended_at() {
+            set("server.address", upstream.to_string().into());
+            if again > 0 {
+                set("http.request.resend_count", again.into());
+            }
         }
         if let Some(findings) = self.findings() {
             set("sallyport.inspection", findings.to_string().into());

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -145,12 +145,13 @@ pub(crate) fn admit_answer(
     let is_stream = content_type
         .and_then(|value| value.to_str().ok())
         .is_some_and(is_event_stream);
-    if (passage.is_tunnel || is_stream)
-        && let Some(patience) = &passage.patience
-    {
-        patience.allow(idle);
+    if passage.is_tunnel || is_stream {
+        passage.stream_began = Some(Instant::now());
         // Somebody who stops to read is gone, too.
         session.set_write_timeout(Some(idle));
+        if let Some(patience) = &passage.patience {
+            patience.allow(idle);
+        }
     }
     Ok(())
 }
@@ -273,8 +274,38 @@ pub(crate) fn dress_response(
     response.insert_header(REQUEST_ID, exchange.span.trace_id.to_string())
 }
 
+/// Decides whether a request that failed is sent again, and notes what that says about its upstream.
+///
+/// An upstream that closes a connection before its answer has begun did not answer this request: one that may be asked twice
+/// is asked again, also when the connection was new, as it is with a worker that leaves.
+pub(crate) fn settle(
+    error: &mut Error,
+    exchange: &mut Exchange,
+    may_ask_again: bool,
+    reused: bool,
+) {
+    let passage = &mut exchange.passage;
+    let was_silent = passage.was_silent();
+    let was_closed = exchange.status.is_none() && !was_silent && was_closed_unanswered(error);
+    if !may_ask_again || was_silent {
+        error.set_retry(false);
+    } else if was_closed {
+        error.set_retry(true);
+    } else {
+        error.retry.decide_reuse(reused);
+    }
+    // A kept connection that is closed may have been closed before the request came.
+    let is_stale = was_closed && reused;
+    if let Some(failure) = blame(error, passage).filter(|_| !is_stale) {
+        passage.failed(failure);
+    }
+    if error.retry() && !passage.may_try_again() {
+        error.set_retry(false);
+    }
+}
+
 /// Whether the upstream ended the connection, rather than being slow or talking nonsense.
-pub(crate) fn was_closed_unanswered(error: &Error) -> bool {
+fn was_closed_unanswered(error: &Error) -> bool {
     matches!(error.esource(), ErrorSource::Upstream)
         && matches!(
             error.etype(),
@@ -283,7 +314,7 @@ pub(crate) fn was_closed_unanswered(error: &Error) -> bool {
 }
 
 /// What an error says about the upstream; nothing when it is not its fault.
-pub(crate) fn blame(error: &Error, passage: &Passage) -> Option<Failure> {
+fn blame(error: &Error, passage: &Passage) -> Option<Failure> {
     if !matches!(error.esource(), ErrorSource::Upstream) {
         return None;
     }

@@ -82,6 +82,7 @@ impl Upstreams {
         };
         for group in self.0.values() {
             if !before.is_some_and(|before| is_in(before, group)) {
+                group.begin();
                 tracker.spawn(keeper::keep(Arc::clone(group), stop.clone()));
             }
         }

@@ -79,7 +79,7 @@ catalogue! {
     // Requests that come in, requests that go out.
     HttpServerRequestDuration: Histogram(Buckets::HTTP), Seconds, "http_server_request_duration_seconds",
         [HttpRequestMethod, HttpRoute, HttpResponseStatusCode, UrlScheme, NetworkProtocolVersion, ErrorType],
-        "Time from the end of a request's head to the last byte of its answer.";
+        "Time from the end of a request's head to the last byte of its answer, or to the head of one without an end.";
     HttpServerActiveRequests: Gauge, Count, "http_server_active_requests", [HttpRequestMethod],
         "Requests that are being answered.";
     HttpClientRequestDuration: Histogram(Buckets::LONG), Seconds, "http_client_request_duration_seconds",

@@ -187,3 +187,50 @@ fn an_authority_is_asked_for_what_it_can_give_or_not_at_all() {
     let no_door: Settings = serde_json::from_value(no_door).unwrap();
     assert!(no_door.validate().is_err());
 }
+
+fn with_upstreams(group: serde_json::Value, forward: serde_json::Value) -> Result<(), String> {
+    let settings = json!({
+        "upstreams": {"api": group},
+        "routes": [{"path": "/api/*", "forward": forward}],
+    });
+    let settings: Settings = serde_json::from_value(settings).map_err(|error| error.to_string())?;
+    settings.validate().map_err(|errors| errors.to_string())
+}
+
+#[test]
+fn a_route_hands_on_to_one_upstream_or_to_a_group_that_there_is() {
+    let group = json!({"addresses": ["127.0.0.1:1"]});
+    let to = |forward| with_upstreams(group.clone(), forward);
+
+    assert_eq!(to(json!({"upstream": "127.0.0.1:1"})), Ok(()));
+    assert_eq!(to(json!({"upstreams": "api"})), Ok(()));
+    for forward in [
+        json!({}),
+        json!({"upstream": "127.0.0.1:1", "upstreams": "api"}),
+        json!({"upstreams": "other"}),
+    ] {
+        assert!(to(forward.clone()).is_err(), "{forward}");
+    }
+}
+
+#[test]
+fn a_group_is_found_one_way_and_its_numbers_make_sense() {
+    let forward = json!({"upstreams": "api"});
+    let group = |group| with_upstreams(group, forward.clone());
+    let one = "127.0.0.1:1";
+
+    assert_eq!(group(json!({"dns": {"name": "api.internal:80"}})), Ok(()));
+    for odd in [
+        json!({}),
+        json!({"addresses": [one], "dns": {"name": "api.internal:80"}}),
+        json!({"addresses": [one, one]}),
+        json!({"dns": {"name": "api.internal"}}),
+        json!({"dns": {"name": "api..internal:80"}}),
+        json!({"addresses": [one], "health": {"path": "health"}}),
+        json!({"addresses": [one], "failing_statuses": [404]}),
+        json!({"addresses": [one], "in_flight_max": 0}),
+        json!({"addresses": [one], "ejection": {"rest_ms": 2_000, "rest_max_ms": 1_000}}),
+    ] {
+        assert!(group(odd.clone()).is_err(), "{odd}");
+    }
+}

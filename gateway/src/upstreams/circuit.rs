@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::tally::Tally;
+use super::tally::{Seen, Tally};
 use crate::settings::CircuitSettings;
 
 /// Requests pass.
@@ -85,7 +85,7 @@ impl Circuit {
             self.failures_in_a_row.store(0, Ordering::Relaxed);
         }
         if permit == Permit::Usual {
-            self.tally.add(now, settings.window_ms, false);
+            self.tally.count(now, settings.window_ms, Seen::PLAIN);
             return None;
         }
         self.tally.clear();
@@ -109,7 +109,7 @@ impl Circuit {
             .failures_in_a_row
             .fetch_add(1, Ordering::Relaxed)
             .saturating_add(1);
-        self.tally.add(now, settings.window_ms, true);
+        self.tally.count(now, settings.window_ms, Seen::MARKED);
         let seen = self.tally.seen(now, settings.window_ms);
         let for_a_row = settings.failures > 0 && in_a_row >= settings.failures;
         let for_percent = settings.failure_percent > 0

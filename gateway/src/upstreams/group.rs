@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::circuit::{Permit, Turned};
 use super::member::Member;
 use super::nobody::NoUpstream;
-use super::tally::Tally;
+use super::tally::{Seen, Tally};
 use crate::events::upstreams::{GroupMeters, Happened, Verdict, What};
 use crate::settings::{MEMBERS_MAX, UpstreamSettings};
 
@@ -92,9 +92,6 @@ impl Group {
             Some(_) => known.iter().map(|member| member.address).collect(),
             None => settings.addresses.clone(),
         };
-        if settings.health.is_none() {
-            known.iter().for_each(|member| member.forget_health());
-        }
         group.members.store(Arc::new(joined(&addresses, known)));
         group
     }
@@ -107,6 +104,14 @@ impl Group {
     /// When that clock began.
     pub(super) fn origin(&self) -> Instant {
         self.origin
+    }
+
+    /// These settings apply from now on: what pages said is believed only as long as they are looked at.
+    pub(super) fn begin(&self) {
+        if self.settings.health.is_none() {
+            let members = self.members.load();
+            members.iter().for_each(|member| member.forget_health());
+        }
     }
 
     /// Other settings apply from now on. `goes_on` says whether a group of this name does.
@@ -177,8 +182,7 @@ impl Group {
         }
         let start = rand::random_range(0..members.len());
         let (head, tail) = members.split_at_checked(start).unwrap_or_default();
-        let mut of_sound: Option<(bool, u32, &Arc<Member>)> = None;
-        let mut of_all = of_sound;
+        let (mut of_sound, mut of_all) = (Best::default(), Best::default());
         let mut sound = 0_usize;
         let mut is_busy = false;
         for member in tail.iter().chain(head) {
@@ -195,15 +199,10 @@ impl Group {
                 is_busy = true;
                 continue;
             }
-            let rank = (tried.contains(&Some(member.address)), in_flight, member);
-            let better = |best: &Option<(bool, u32, _)>| {
-                best.is_none_or(|(was_tried, load, _)| (rank.0, rank.1) < (was_tried, load))
-            };
-            if is_sound && better(&of_sound) {
-                of_sound = Some(rank);
-            }
-            if better(&of_all) {
-                of_all = Some(rank);
+            let rank = (tried.contains(&Some(member.address)), in_flight);
+            of_all.offer(rank, member);
+            if is_sound {
+                of_sound.offer(rank, member);
             }
         }
         let best = if self.are_enough(sound, members.len()) {
@@ -211,8 +210,8 @@ impl Group {
         } else {
             of_all
         };
-        match best {
-            Some((_, _, member)) => Ok(member),
+        match best.0 {
+            Some((_, member)) => Ok(member),
             None if is_busy => Err(NoUpstream::Busy(BUSY_RETRY_AFTER)),
             None => Err(NoUpstream::Open(opens_in(members, now))),
         }
@@ -227,7 +226,7 @@ impl Group {
     /// A new request is sent: a share of it may be used to send another one again.
     pub(crate) fn count_request(&self) {
         let window = self.settings.retries.window_ms;
-        self.budget.add(self.now(), window, false);
+        self.budget.count(self.now(), window, Seen::PLAIN);
     }
 
     /// Whether one more request may be sent again; counts it if so.
@@ -238,7 +237,7 @@ impl Group {
         let share = seen.all.saturating_mul(u64::from(settings.percent)) / 100;
         let is_covered = seen.marked < share.max(u64::from(settings.at_least));
         if is_covered {
-            self.budget.mark(now, settings.window_ms);
+            self.budget.count(now, settings.window_ms, Seen::MARK);
         }
         self.meters.retry(is_covered);
         is_covered
@@ -366,6 +365,21 @@ impl Drop for Lease {
         if !self.is_told {
             self.group.meters.verdict(Verdict::Abandoned);
             self.member.circuit.abandoned(self.permit, self.group.now());
+        }
+    }
+}
+
+/// Those who were tried come after all others, and those with more in hand after those with less.
+type Rank = (bool, u32);
+
+/// The first of the best that were looked at.
+#[derive(Default)]
+struct Best<'m>(Option<(Rank, &'m Arc<Member>)>);
+
+impl<'m> Best<'m> {
+    fn offer(&mut self, rank: Rank, member: &'m Arc<Member>) {
+        if self.0.is_none_or(|(best, _)| rank < best) {
+            self.0 = Some((rank, member));
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::StatusCode;
 
@@ -35,7 +36,11 @@ pub(crate) struct Passage {
     pub(crate) patience: Option<Arc<Patience>>,
     /// Whether the WebSocket has begun: what follows is no HTTP.
     pub(crate) is_tunnel: bool,
+    /// When an answer without an end began.
+    pub(crate) stream_began: Option<Instant>,
     lease: Option<Lease>,
+    /// The upstream of the present or the last try.
+    last: Option<SocketAddr>,
     tried: Tried,
     tries: usize,
 }
@@ -50,12 +55,16 @@ impl Passage {
             group.count_request();
         }
         self.tries = self.tries.saturating_add(1);
-        if let Some(before) = self.lease.take() {
-            let free = self.tried.iter_mut().find(|tried| tried.is_none());
-            free.map(|tried| tried.replace(before.address()));
+        self.lease = None;
+        if let Some(last) = self.last.take()
+            && let Some(free) = self.tried.iter_mut().find(|tried| tried.is_none())
+        {
+            *free = Some(last);
         }
         let lease = group.choose(&self.tried)?;
-        Ok(self.lease.insert(lease).address())
+        let address = self.lease.insert(lease).address();
+        self.last = Some(address);
+        Ok(address)
     }
 
     /// The head of an answer has come.
@@ -85,6 +94,11 @@ impl Passage {
             Some(lease) => self.tries < TRIES_MAX && lease.group().may_retry(),
             None => true,
         }
+    }
+
+    /// The upstream of a group that it came to in the end, and how often it was sent again.
+    pub(crate) fn ended_at(&self) -> Option<(SocketAddr, usize)> {
+        Some((self.last?, self.tries.saturating_sub(1)))
     }
 
     /// Whether an upstream was chosen from a group.

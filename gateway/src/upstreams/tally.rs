@@ -26,45 +26,16 @@ pub(super) struct Seen {
 }
 
 impl Tally {
-    /// Counts one more. Times are in milliseconds of one clock, windows longer than 0.
-    pub(super) fn add(&self, now: u64, window: u64, is_marked: bool) {
+    /// Counts these. Times are in milliseconds of one clock, windows longer than 0. A full window stays as it is.
+    pub(super) fn count(&self, now: u64, window: u64, more: Seen) {
         let index = now.checked_div(window).unwrap_or_default();
-        let add = |word: u64| {
-            let seen = unpack(word, index).unwrap_or_default();
-            let is_full = seen.all >= COUNT_MAX;
-            (!is_full).then(|| {
-                pack(
-                    index,
-                    Seen {
-                        all: seen.all.saturating_add(1),
-                        marked: seen.marked.saturating_add(u64::from(is_marked)),
-                    },
-                )
-            })
-        };
-        // A full window stays as it is.
-        self.slot(index)
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
-            .ok();
-    }
-
-    /// Marks one that was counted before.
-    pub(super) fn mark(&self, now: u64, window: u64) {
-        let index = now.checked_div(window).unwrap_or_default();
-        let mark = |word: u64| {
-            let seen = unpack(word, index).unwrap_or_default();
-            (seen.marked < COUNT_MAX).then(|| {
-                pack(
-                    index,
-                    Seen {
-                        marked: seen.marked.saturating_add(1),
-                        ..seen
-                    },
-                )
-            })
+        let count = |word: u64| {
+            let seen = unpack(word, index).unwrap_or_default().plus(more);
+            let fits = seen.all <= COUNT_MAX && seen.marked <= COUNT_MAX;
+            fits.then(|| pack(index, seen))
         };
         self.slot(index)
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, mark)
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, count)
             .ok();
     }
 
@@ -84,10 +55,10 @@ impl Tally {
                 .checked_div(window)
                 .unwrap_or_default()
         };
-        Seen {
-            all: current.all.saturating_add(part(before.all)),
-            marked: current.marked.saturating_add(part(before.marked)),
-        }
+        current.plus(Seen {
+            all: part(before.all),
+            marked: part(before.marked),
+        })
     }
 
     /// Forgets everything.
@@ -106,6 +77,20 @@ impl Tally {
 }
 
 impl Seen {
+    /// One that does not matter.
+    pub(super) const PLAIN: Self = Self { all: 1, marked: 0 };
+    /// One that does.
+    pub(super) const MARKED: Self = Self { all: 1, marked: 1 };
+    /// That one that was counted before does.
+    pub(super) const MARK: Self = Self { all: 0, marked: 1 };
+
+    fn plus(self, more: Self) -> Self {
+        Self {
+            all: self.all.saturating_add(more.all),
+            marked: self.marked.saturating_add(more.marked),
+        }
+    }
+
     /// Whether at least so many percent are marked.
     pub(super) fn reaches(self, percent: u8) -> bool {
         self.marked.saturating_mul(100) >= self.all.saturating_mul(u64::from(percent))
@@ -132,8 +117,9 @@ mod tests {
     #[test]
     fn the_window_before_fades() {
         let tally = Tally::default();
-        for number in 0..100 {
-            tally.add(10_500, 1_000, number % 10 == 0);
+        for _ in 0..10 {
+            (0..9).for_each(|_| tally.count(10_500, 1_000, Seen::PLAIN));
+            tally.count(10_500, 1_000, Seen::MARKED);
         }
         let at = |now| tally.seen(now, 1_000);
 
@@ -146,8 +132,8 @@ mod tests {
     #[test]
     fn what_is_marked_later_is_not_counted_twice() {
         let tally = Tally::default();
-        tally.add(5, 10, false);
-        tally.mark(6, 10);
+        tally.count(5, 10, Seen::PLAIN);
+        tally.count(6, 10, Seen::MARK);
 
         assert_eq!(tally.seen(7, 10), Seen { all: 1, marked: 1 });
         tally.clear();
@@ -166,7 +152,7 @@ mod tests {
         let tally = Tally::default();
         tally.odd.store(word, Ordering::Relaxed);
 
-        tally.add(35, 10, true);
+        tally.count(35, 10, Seen::MARKED);
 
         assert_eq!(tally.odd.load(Ordering::Relaxed), word);
     }

@@ -24,6 +24,24 @@ fn grouped(origins: &[&Replica], more: Value) -> Value {
     with_group(json!({"addresses": addresses}), more)
 }
 
+/// The same under another name, to tell its series from those of other tests.
+fn called(name: &str, mut settings: Value) -> Value {
+    let group = settings["upstreams"]["api"].take();
+    settings["upstreams"] = json!({ name: group });
+    settings["routes"][4]["forward"]["upstreams"] = json!(name);
+    settings
+}
+
+/// How often this happened to upstreams of a group.
+fn times(group: &str, outcome: &str) -> u64 {
+    let text = sallyport_telemetry::metrics::install().render();
+    let series =
+        format!("sallyport_upstream_changes_total{{group=\"{group}\",outcome=\"{outcome}\"}} ");
+    let mut lines = text.lines();
+    let count = lines.find_map(|line| line.strip_prefix(&series));
+    count.unwrap().parse().unwrap()
+}
+
 fn with_group(mut group: Value, more: Value) -> Value {
     let fields = group.as_object_mut().unwrap();
     fields.extend(more.as_object().unwrap().clone());
@@ -117,7 +135,7 @@ async fn an_upstream_that_is_killed_under_load_costs_nobody_an_answer_and_is_ask
  {
     let (stays, mut dies) = (Replica::start().await, Replica::start().await);
     let ejection = json!({"ejection": {"failures": 3, "rest_ms": 100}});
-    let door = Door::with(grouped(&[&stays, &dies], ejection)).await;
+    let door = Door::with(called("mortal", grouped(&[&stays, &dies], ejection))).await;
 
     let crowd = Crowd::of(&door, 16).await;
     wait_until(|| dies.asked() > 200).await;
@@ -131,6 +149,7 @@ async fn an_upstream_that_is_killed_under_load_costs_nobody_an_answer_and_is_ask
 
     let failed: Vec<_> = statuses.iter().filter(|status| **status != 200).collect();
     assert!(failed.is_empty(), "{failed:?} of {}", statuses.len());
+    assert!(times("mortal", "ejected") >= 1 && times("mortal", "back") >= 1);
 }
 
 #[tokio::test]
@@ -174,7 +193,7 @@ async fn a_circuit_opens_answers_at_once_and_closes_after_one_good_trial() {
     let only = Replica::start().await;
     only.feels(Mood::Answers(503));
     let circuit = json!({"circuit": {"failures": 3, "open_ms": 300}});
-    let door = Door::with(grouped(&[&only], circuit)).await;
+    let door = Door::with(called("breaker", grouped(&[&only], circuit))).await;
 
     assert_eq!(statuses(&door, 3).await, [503; 3]);
     let asked = door.ask(get("/ops/queue")).await;
@@ -189,6 +208,10 @@ async fn a_circuit_opens_answers_at_once_and_closes_after_one_good_trial() {
     only.feels(Mood::Answers(200));
     tokio::time::sleep(Duration::from_millis(310)).await;
     assert_eq!(statuses(&door, 5).await, [200; 5]);
+    assert_eq!(
+        (times("breaker", "opened"), times("breaker", "closed")),
+        (1, 1)
+    );
 }
 
 #[tokio::test]

@@ -5,13 +5,17 @@
 //! than [`ANSWER_BYTES_MAX`] are cut off by the server; the addresses that fit are more than a group takes.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use tokio::net::UdpSocket;
+use tokio::time::timeout;
 
 use super::LookupError;
 
 /// What we take in one datagram: what fits into one packet on every network (DNS flag day 2020).
 const ANSWER_BYTES_MAX: u16 = 1_232;
+/// After so long a datagram is lost.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(700);
 const HEADER_BYTES: usize = 12;
 const A: u16 = 1;
 const AAAA: u16 = 28;
@@ -66,18 +70,25 @@ async fn ask_for(server: SocketAddr, name: &str, kind: u16) -> Result<Vec<IpAddr
         .map_err(LookupError::Resolver)?;
     let id: u16 = rand::random();
     let question = question(id, name, kind);
-    socket
-        .send(&question)
-        .await
-        .map_err(LookupError::Resolver)?;
-    let mut bytes = [0; ANSWER_BYTES_MAX as usize];
+    // Whoever asked sets a deadline to this.
     loop {
-        let length = socket
-            .recv(&mut bytes)
+        socket
+            .send(&question)
             .await
             .map_err(LookupError::Resolver)?;
+        if let Ok(answered) = timeout(ASK_AGAIN_AFTER, answer(&socket, id, kind)).await {
+            return answered;
+        }
+    }
+}
+
+/// The answer to the question with this id; what answers something else, or nothing, is passed over.
+async fn answer(socket: &UdpSocket, id: u16, kind: u16) -> Result<Vec<IpAddr>, LookupError> {
+    let mut bytes = [0; ANSWER_BYTES_MAX as usize];
+    loop {
+        let received = socket.recv(&mut bytes).await;
+        let length = received.map_err(LookupError::Resolver)?;
         let answer = bytes.get(..length).unwrap_or_default();
-        // What answers something else, or nothing, is not waited for less.
         if let Some(found) = read(answer, id, kind) {
             return found.map_err(LookupError::Answer);
         }
@@ -188,7 +199,7 @@ mod tests {
     use super::*;
 
     /// An answer to the question for `api.test` of this kind, with these records behind an alias.
-    fn answer(id: u16, flags: u16, kind: u16, records: &[&[u8]]) -> Vec<u8> {
+    fn message(id: u16, flags: u16, kind: u16, records: &[&[u8]]) -> Vec<u8> {
         let mut bytes = question(id, "api.test", kind);
         bytes.truncate(bytes.len() - 11);
         bytes.splice(2..4, (IS_ANSWER | flags).to_be_bytes());
@@ -208,12 +219,12 @@ mod tests {
 
     #[test]
     fn all_addresses_behind_an_alias_are_found() {
-        let bytes = answer(7, 0, A, &[&[10, 0, 0, 1], &[10, 0, 0, 2]]);
+        let bytes = message(7, 0, A, &[&[10, 0, 0, 1], &[10, 0, 0, 2]]);
         let wanted = ["10.0.0.1", "10.0.0.2"].map(|text| text.parse().unwrap());
 
         assert_eq!(read(&bytes, 7, A), Some(Ok(wanted.to_vec())));
         assert_eq!(read(&bytes, 8, A), None, "another's answer");
-        let six = answer(7, 0, AAAA, &[&Ipv6Addr::LOCALHOST.octets()]);
+        let six = message(7, 0, AAAA, &[&Ipv6Addr::LOCALHOST.octets()]);
         let wanted = vec![IpAddr::V6(Ipv6Addr::LOCALHOST)];
         assert_eq!(read(&six, 7, AAAA), Some(Ok(wanted)));
     }
@@ -223,14 +234,14 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_or_a_bad_one_is_told_apart() {
-        let refused = answer(7, NO_SUCH_NAME, A, &[]);
-        let mut cut = answer(7, 0, A, &[&[10, 0, 0, 1]]);
+        let refused = message(7, NO_SUCH_NAME, A, &[]);
+        let mut cut = message(7, 0, A, &[&[10, 0, 0, 1]]);
         cut.truncate(cut.len() - 1);
 
         assert_eq!(read(&question(7, "api.test", A), 7, A), None);
         assert_eq!(read(&refused, 7, A), Some(Err(AnswerError::Code(3))));
         assert_eq!(read(&cut, 7, A), Some(Err(AnswerError::Malformed)));
-        let odd = answer(7, 0, A, &[&[10, 0, 0]]);
+        let odd = message(7, 0, A, &[&[10, 0, 0]]);
         assert_eq!(read(&odd, 7, A), Some(Err(AnswerError::Malformed)));
     }
 
