@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use pingora::http::ResponseHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use sallyport_security::cookies::{CookieRules, Unfit};
 use sallyport_security::headers::{RouteClass, must_be_removed};
 
@@ -58,6 +58,15 @@ impl Answers {
             cors: settings.cors.as_ref().map(|cors| Cors::new(cors, methods)),
             cache: cache.map(|cache| Cache::new(cache, route, kept)),
         }
+    }
+
+    /// Whether a request asks in a script's name what it may do here. Such a one is answered at the edge, one way or the other.
+    pub(crate) fn is_question(&self, request: &RequestHeader) -> bool {
+        self.cors.is_some()
+            && request.method == Method::OPTIONS
+            && request
+                .headers
+                .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
     }
 
     /// What a caller reads in place of an answer by which the upstream says that it failed.

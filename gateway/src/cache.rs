@@ -8,7 +8,7 @@
 //! It knows no upstream and sends nothing to one: a miss goes the way of every request, with a [`Turn`] that looks on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Method};
@@ -59,6 +59,7 @@ pub(crate) struct Cache {
     /// How often something was purged. What was asked for before a purge is not kept after it.
     purges: AtomicU64,
     bytes: Gauge,
+    is_retired: AtomicBool,
 }
 
 /// What a look at the cache comes to.
@@ -140,6 +141,7 @@ impl Cache {
             },
             purges: AtomicU64::new(0),
             bytes: gauge(Metric::CacheBytes, &[(Label::HttpRoute, route)]),
+            is_retired: AtomicBool::new(false),
             settings: settings.clone(),
         })
     }
@@ -236,18 +238,20 @@ impl Cache {
 
     /// Tells how many bytes are kept.
     fn told(&self, bytes: usize) {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a gauge of bytes need not be exact beyond 2^53"
-        )]
-        self.bytes.set(bytes as f64);
+        if !self.is_retired.load(Ordering::Acquire) {
+            self.bytes.set_count(bytes);
+        }
     }
-}
 
-/// Nothing is kept any more when the route is gone.
-impl Drop for Cache {
-    fn drop(&mut self) {
+    /// No route keeps its answers here any more. Requests that are under way may still use it, and nobody counts that.
+    pub(crate) fn retire(&self) {
         self.told(0);
+        self.is_retired.store(true, Ordering::Release);
+    }
+
+    /// Tells how many bytes are kept, where another was counted until now.
+    pub(crate) fn take_over(&self) {
+        self.told(self.store.bytes());
     }
 }
 

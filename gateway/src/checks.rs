@@ -162,12 +162,14 @@ pub(crate) fn admit(
                 length::check(asked, forwarding.body_bytes_max),
             )?;
             // A signature over a few hundred bytes costs less than looking at everything, and keeps strangers from having it done.
+            // A browser asks without one whether it may show it.
+            let is_question = forwarding.answers.is_question(asked.head);
             let user = match &forwarding.access_token {
-                Some(check) => {
+                Some(check) if !is_question => {
                     let verdict = access_token::check(asked, route, check, meters);
                     Some(asked.step(Rule::AccessToken, verdict)?)
                 }
-                None => None,
+                Some(_) | None => None,
             };
             // Last, since it costs most: it reads everything.
             let findings = match &route.inspector {

@@ -167,10 +167,6 @@ pub(crate) fn dress_request(
     for name in &NOT_FROM_STRANGERS {
         request.remove_header(name);
     }
-    remove_lookalikes(request);
-    if names_ours(request) {
-        request.remove_header(&header::CONNECTION);
-    }
     request.insert_header("traceparent", exchange.span.traceparent())?;
     request.insert_header(REQUEST_ID, exchange.span.trace_id.to_string())?;
     request.insert_header("x-forwarded-proto", exchange.scheme)?;
@@ -197,40 +193,6 @@ fn introduce(request: &mut RequestHeader, exchange: &Exchange) -> pingora::Resul
     match &exchange.user {
         Some(user) => request.insert_header(USER_ID, user.name()),
         None => Ok(()),
-    }
-}
-
-/// Whether a stranger has declared one of our fields a matter of this connection alone: the next hop would take it away.
-fn names_ours(request: &RequestHeader) -> bool {
-    let fields = request.headers.get_all(header::CONNECTION).iter();
-    let named = fields.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    let is_ours = |name: &[u8]| {
-        let mut ours = NOT_FROM_STRANGERS.iter();
-        ours.any(|known| {
-            name.trim_ascii()
-                .eq_ignore_ascii_case(known.as_str().as_bytes())
-        })
-    };
-    named.into_iter().any(is_ours)
-}
-
-/// Takes away what would be one of our names to a reader who takes `_` for `-`, as CGI and its heirs do.
-fn remove_lookalikes(request: &mut RequestHeader) {
-    let is_lookalike = |name: &&HeaderName| {
-        let name = name.as_str();
-        name.contains('_')
-            && NOT_FROM_STRANGERS
-                .iter()
-                .any(|known| known.as_str() == name.replace('_', "-"))
-    };
-    let lookalikes: Vec<_> = request
-        .headers
-        .keys()
-        .filter(is_lookalike)
-        .cloned()
-        .collect();
-    for name in &lookalikes {
-        request.remove_header(name);
     }
 }
 

@@ -259,6 +259,7 @@ impl GatewayHandle {
         self.meters.expose(&rules.table);
         let known = Some(&before.upstreams);
         rules.upstreams.keep(known, &self.tracker, &self.draining);
+        rules.table.take_over_from(&before.table);
         self.rules.store(Arc::new(rules));
         *current = settings.clone();
         Ok(changes)

@@ -162,6 +162,16 @@ impl RouteTable {
         })
     }
 
+    /// Counts what these routes keep, and no longer what those of `before` kept.
+    pub(crate) fn take_over_from(&self, before: &Self) {
+        for (_, old) in before.caches() {
+            if !self.caches().any(|(_, cache)| std::ptr::eq(cache, old)) {
+                old.retire();
+            }
+        }
+        self.caches().for_each(|(_, cache)| cache.take_over());
+    }
+
     /// All routes, for what is prepared per route at the start.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.0.iter()
@@ -342,10 +352,10 @@ impl Forwarding {
             body_deadline: Duration::from_millis(settings.body_deadline_ms),
             connect_deadline: Duration::from_millis(settings.connect_deadline_ms),
             answer_deadline: Duration::from_millis(settings.answer_deadline_ms),
+            answers: Box::new(answers),
             access_token: access_token
                 .map(|settings| TokenCheck::new(path, settings))
                 .transpose()?,
-            answers: Box::new(answers),
             websocket: settings.websocket,
             stream_idle: Duration::from_millis(settings.stream_idle_ms),
         })

@@ -46,6 +46,11 @@ impl Store {
         }
     }
 
+    /// How many bytes are kept.
+    pub(super) fn bytes(&self) -> usize {
+        self.kept.lock().bytes
+    }
+
     /// The answer of this key, fresh or not.
     pub(super) fn get(&self, key: &Key) -> Option<Arc<Entry>> {
         let mut kept = self.kept.lock();

@@ -64,6 +64,7 @@ pub enum Embeddable {
 /// Answers that are kept and given to others.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[validate(schema(function = "has_room_for_an_answer"))]
 pub struct CacheSettings {
     /// Bytes of memory for everything that this route keeps.
     #[validate(range(
@@ -212,6 +213,18 @@ fn are_field_names(names: &[String]) -> Result<(), ValidationError> {
     }
 }
 
+/// An answer takes its body, its head and its key.
+fn has_room_for_an_answer(cache: &CacheSettings) -> Result<(), ValidationError> {
+    let room = usize::try_from(cache.bytes_max).unwrap_or(usize::MAX);
+    if room / 2 >= cache.entry_bytes_max {
+        return Ok(());
+    }
+    Err(refuse(
+        "no_room",
+        "entry_bytes_max must be at most half of bytes_max",
+    ))
+}
+
 /// Fields that are handled themselves, or would make every request a variant of its own.
 const NO_PART_OF_A_KEY: [&str; 8] = [
     "accept-encoding",
@@ -239,6 +252,26 @@ fn are_fields_of_a_key(names: &[String]) -> Result<(), ValidationError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn cache(settings: serde_json::Value) -> bool {
+        let settings: CacheSettings = serde_json::from_value(settings).unwrap();
+        settings.validate().is_ok()
+    }
+
+    #[test]
+    fn a_cache_has_room_and_a_key_of_few_variants() {
+        use serde_json::json;
+
+        assert!(cache(json!({})));
+        assert!(cache(json!({"vary": ["Accept-Language"], "query": []})));
+        assert!(!cache(
+            json!({"bytes_max": 65_536, "entry_bytes_max": 65_536})
+        ));
+        for field in ["user-agent", "Cookie", "x-forwarded-for", "not a field"] {
+            assert!(!cache(json!({"vary": [field]})), "{field}");
+        }
+        assert!(serde_json::from_value::<CacheSettings>(json!({"ttl": 1})).is_err());
+    }
 
     #[test]
     fn an_origin_is_what_a_browser_would_write() {

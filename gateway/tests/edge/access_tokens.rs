@@ -76,22 +76,37 @@ async fn a_good_token_lets_in_and_its_subject_is_all_that_is_handed_on() {
     let door = Door::with(with_tokens(&issuer, &upstream.address)).await;
 
     for (name, token) in issuer.good_ones() {
-        let forged = format!(
-            "Authorization: Bearer {token}\r\nX-User-ID: root\r\nX_User_Id: root\r\nx-user_id: root\r\n\
-             Connection: keep-alive, X-User-ID\r\n"
-        );
+        let forged = format!("Authorization: Bearer {token}\r\nX-User-ID: root\r\n");
         assert_eq!(door.ask(showing(&forged)).await.status, 200, "{name}");
         let asked = upstream.asked.recv().await.unwrap().to_ascii_lowercase();
         assert!(
             asked.contains(&format!("x-user-id: {SUBJECT}\r\n")),
             "{asked}"
         );
-        assert!(!asked.contains("connection:"), "{asked}");
         assert!(
             !asked.contains("root") && !asked.contains("authorization"),
             "{asked}"
         );
     }
+}
+
+#[tokio::test]
+async fn nobody_names_themselves_by_another_spelling() {
+    let issuer = Issuer::new().unwrap();
+    let mut upstream = Upstream::answering(Some(FINE)).await;
+    let door = Door::with(with_tokens(&issuer, &upstream.address)).await;
+    let token = issuer.good(SUBJECT);
+
+    for field in [
+        "X_User_Id: root",
+        "x-user_id: root",
+        "Connection: keep-alive, X-User-ID",
+    ] {
+        let forged = format!("Authorization: Bearer {token}\r\n{field}\r\n");
+        let answer = door.ask(showing(&forged)).await;
+        answer.is_problem(400, "malformed-request");
+    }
+    assert!(upstream.asked.try_recv().is_err());
 }
 
 #[tokio::test]
