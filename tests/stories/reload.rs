@@ -2,10 +2,14 @@
 
 use std::cell::RefCell;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::json;
 
 use crate::house::House;
+
+/// How long one question may take.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 /// The edge's settings: the page of life at this path, and more.
 fn write(folder: &Path, path: &str, more: &str) {
@@ -15,8 +19,10 @@ fn write(folder: &Path, path: &str, more: &str) {
 
 async fn status(house: &House, path: &str) -> Option<u16> {
     let url = format!("http://127.0.0.1:{}{path}", house.doors.http);
-    // A connection of its own each time, or a kept one would hide a closed door.
-    let client = reqwest::Client::new();
+    // A connection of its own each time, or a kept one would hide a closed door. And with a deadline: one that is closed before a byte was
+    // sent leaves this client waiting at times.
+    let client = reqwest::Client::builder().timeout(DEADLINE);
+    let client = client.build().unwrap();
     let answer = client.get(url).send().await.ok()?;
     Some(answer.status().as_u16())
 }
