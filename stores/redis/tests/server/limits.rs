@@ -149,9 +149,11 @@ async fn windows_give_back_by_the_time_of_redis() {
             waited < WINDOW + Duration::from_secs(2),
             "{algorithm:?}: {waited:?}"
         );
-        assert!(
-            takes(&redis, ask).await && !takes(&redis, ask).await,
-            "{algorithm:?}"
-        );
+        // The second was perhaps taken a sixty-fourth of the window later, and comes back as much later.
+        let first = Instant::now();
+        while !takes(&redis, ask).await {
+            assert!(first.elapsed() < WINDOW / 4, "{algorithm:?}");
+        }
+        assert!(!takes(&redis, ask).await, "{algorithm:?}");
     }
 }
