@@ -147,8 +147,8 @@ pub(crate) fn admit(
     // The cheapest question that a route can ask.
     asked.step(Rule::Method, method::check(asked, route))?;
     // Before anybody is counted or has a body read: whoever may not come in costs nothing else.
-    if route.client_check.is_some() {
-        let verdict = client_certificate::check(asked, route);
+    if let Some(check) = &route.client_check {
+        let verdict = client_certificate::check(asked, check);
         asked.step(Rule::ClientCertificate, verdict)?;
     }
     match &route.action {
@@ -163,9 +163,8 @@ pub(crate) fn admit(
             )?;
             // A signature over a few hundred bytes costs less than looking at everything, and keeps strangers from having it done.
             // A browser asks without one whether it may show it.
-            let is_question = forwarding.answers.is_question(asked.head);
             let user = match &forwarding.access_token {
-                Some(check) if !is_question => {
+                Some(check) if !forwarding.answers.is_question(asked.head) => {
                     let verdict = access_token::check(asked, route, check, meters);
                     Some(asked.step(Rule::AccessToken, verdict)?)
                 }

@@ -91,7 +91,7 @@ pub(crate) fn peer(
 }
 
 /// What a request wants from an upstream, as far as the route allows it.
-pub(crate) fn wish(forwarding: &Forwarding, head: &RequestHeader) -> Wish {
+fn wish(forwarding: &Forwarding, head: &RequestHeader) -> Wish {
     if forwarding.websocket && websocket::is_asked_for(head) {
         Wish::WebSocket
     } else if wants_events(&head.headers) {

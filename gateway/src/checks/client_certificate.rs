@@ -5,12 +5,9 @@
 
 use super::Asked;
 use crate::refusal::Refusal;
-use crate::routes::Route;
+use crate::routes::ClientCheck;
 
-pub(super) fn check(asked: &Asked<'_>, route: &Route) -> Result<(), Refusal> {
-    let Some(check) = &route.client_check else {
-        return Ok(());
-    };
+pub(super) fn check(asked: &Asked<'_>, check: &ClientCheck) -> Result<(), Refusal> {
     check
         .check(asked.client, asked.arrived.date)
         .map_err(Refusal::ClientCertificate)

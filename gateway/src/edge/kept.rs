@@ -7,7 +7,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::{FailToProxy, Session};
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
-use super::{Course, Edge, forwarding};
+use super::{Course, Edge};
 use crate::answer::Answer;
 use crate::answers::Answers;
 use crate::cache::{Hit, Look, Refresh};
@@ -15,7 +15,6 @@ use crate::compress::Stream;
 use crate::exchange::{Caller, Exchange};
 use crate::forward;
 use crate::refusal::Refusal;
-use crate::upstreams::Wish;
 
 /// What the route of a request makes of answers, if it hands on.
 pub(super) fn answers(exchange: &Exchange) -> Option<&Answers> {
@@ -52,11 +51,7 @@ pub(super) fn may_ask(
 /// Looks for a kept answer, if the route keeps any.
 pub(super) async fn look(session: &mut Session, exchange: &mut Exchange) -> Course {
     let cache = answers(exchange).and_then(|answers| answers.cache.clone());
-    let is_tunnel = forwarding(exchange).is_some_and(|forwarding| {
-        forward::wish(forwarding, session.req_header()) == Wish::WebSocket
-    });
-    // What is kept answers nobody who wants to talk.
-    let Some(cache) = cache.filter(|_| !is_tunnel) else {
+    let Some(cache) = cache else {
         return Course::Forward;
     };
     let has_body = !session.is_body_empty();
