@@ -139,14 +139,16 @@ impl ProxyHttp for Edge {
         // On HTTP/2 a client may take all frames and still leave an answer without a window.
         session.set_write_timeout(Some(self.write_deadline));
         let exchange = ctx.insert(self.meet(&rules, session));
-        let course = self.receive(&rules, session, exchange).await;
+        let mut course = self.receive(&rules, session, exchange).await;
+        if matches!(course, Ok(Course::Forward)) {
+            exchange.haste = forwarding(exchange)
+                .map(|forwarding| Haste::begin(forwarding.body_deadline, self.pace));
+            session.set_read_timeout(exchange.haste.map(|haste| haste.left(0)));
+            let looked = bodies::look_ahead(session, exchange).await;
+            course = looked.map(|()| Course::Forward);
+        }
         let sent = match course {
-            Ok(Course::Forward) => {
-                exchange.haste = forwarding(exchange)
-                    .map(|forwarding| Haste::begin(forwarding.body_deadline, self.pace));
-                session.set_read_timeout(exchange.haste.map(|haste| haste.left(0)));
-                return Ok(false);
-            }
+            Ok(Course::Forward) => return Ok(false),
             Ok(Course::Answer(answer)) => self.answer(session, exchange, answer).await,
             Ok(Course::Kept(hit)) => self.show(session, exchange, hit).await,
             Err(refusal) => self.refuse(session, exchange, refusal).await,

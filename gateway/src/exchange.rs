@@ -56,6 +56,8 @@ pub(crate) struct Exchange {
     pub(crate) findings: Findings,
     /// A body that is handed on once it is whole.
     pub(crate) held: Option<HeldBody>,
+    /// Whether its body was looked at before an upstream was chosen.
+    pub(crate) is_looked_into: bool,
     pub(crate) refusal: Option<Refusal>,
     /// The trace of the first one, when this delivery had been stored before.
     pub(crate) repeats: Option<SpanContext>,
@@ -115,6 +117,7 @@ impl Exchange {
             limits: Vec::new(),
             findings: Findings::default(),
             held: None,
+            is_looked_into: false,
             refusal: None,
             repeats: None,
             is_question: false,

@@ -171,6 +171,10 @@ pub(crate) fn dress_request(
     request.insert_header(REQUEST_ID, exchange.span.trace_id.to_string())?;
     request.insert_header("x-forwarded-proto", exchange.scheme)?;
     introduce(request, exchange)?;
+    if exchange.is_looked_into {
+        // It has been asked for its body already, and has sent it.
+        request.remove_header(&header::EXPECT);
+    }
     if let Some(address) = exchange.address {
         request.insert_header("x-forwarded-for", address_text(address))?;
     }

@@ -136,12 +136,20 @@ impl HeldBody {
     ///
     /// # Errors
     /// When it looks like an attack and the route refuses those.
-    pub(crate) fn release(self, inspector: &Inspector) -> Result<(Bytes, Findings), Refusal> {
-        let body = self.bytes.freeze();
-        if body.is_empty() {
-            return Ok((body, Findings::default()));
-        }
-        let findings = inspect_body(inspector, self.format, &body)?;
+    pub(crate) fn release(mut self, inspector: &Inspector) -> Result<(Bytes, Findings), Refusal> {
+        let body = std::mem::take(&mut self.bytes).freeze();
+        let findings = self.judge(inspector, &body)?;
         Ok((body, findings))
+    }
+
+    /// Looks at a body that somebody else has kept.
+    ///
+    /// # Errors
+    /// As [`HeldBody::release`].
+    pub(crate) fn judge(&self, inspector: &Inspector, body: &[u8]) -> Result<Findings, Refusal> {
+        if body.is_empty() {
+            return Ok(Findings::default());
+        }
+        inspect_body(inspector, self.format, body)
     }
 }

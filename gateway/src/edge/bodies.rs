@@ -2,6 +2,10 @@
 //!
 //! It exists so that [`super`] stays a list of phases. What is looked for is for [`crate::inspection`], how slow is too slow for
 //! [`crate::body`].
+//!
+//! A small body is looked at before an upstream is chosen ([`look_ahead`]): one that is refused has then reached nobody, one that comes
+//! slowly keeps no upstream waiting, and head and body leave together. A larger one, or one that does not say how large it is, is kept
+//! back while its head is with the upstream already ([`pass`]).
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -10,9 +14,36 @@ use pingora::proxy::Session;
 use sallyport_security::inspection::Inspector;
 
 use super::{forwarding, refused};
+use crate::body;
 use crate::exchange::Exchange;
 use crate::inspection::HeldBody;
 use crate::refusal::Refusal;
+
+/// The largest body that is looked at before an upstream is chosen: what Pingora keeps of a body to send it again.
+const AHEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Reads and looks at a body that is small, if anybody looks at it. Pingora keeps what was read and hands it on.
+///
+/// # Errors
+/// When it looks like an attack and the route refuses those, or does not come as it should.
+pub(super) async fn look_ahead(
+    session: &mut Session,
+    exchange: &mut Exchange,
+) -> std::result::Result<(), Refusal> {
+    let head = session.req_header();
+    let held = held(exchange, &head.headers);
+    let is_small = body::announced_length(session).is_some_and(|length| length <= AHEAD_BYTES_MAX);
+    let (Some(held), Some(haste), true) = (held, exchange.haste, is_small) else {
+        return Ok(());
+    };
+    session.as_mut().enable_retry_buffering();
+    let whole = body::read(session, AHEAD_BYTES_MAX, haste).await?;
+    let inspector = inspector(exchange).ok_or(Refusal::Internal)?;
+    let findings = held.judge(inspector, &whole)?;
+    exchange.findings.join(findings);
+    exchange.is_looked_into = true;
+    Ok(())
+}
 
 /// A piece of a body has come.
 ///
@@ -49,7 +80,9 @@ pub(super) fn pass(
 
 /// Where a body with these headers is kept until it is whole, if somebody looks at it.
 pub(super) fn held(exchange: &Exchange, headers: &HeaderMap) -> Option<HeldBody> {
-    inspector(exchange).and_then(|_| HeldBody::for_request(headers))
+    inspector(exchange)
+        .filter(|_| !exchange.is_looked_into)
+        .and_then(|_| HeldBody::for_request(headers))
 }
 
 /// Who looks at what the route of a request hands on, if anybody does.

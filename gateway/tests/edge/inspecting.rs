@@ -1,6 +1,8 @@
 //! That what looks like an attack is not handed on, that what people write is, and that an operator can tell which rule it was.
 
+use futures::FutureExt;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::door::{Door, SECRET, get, post, settings};
 use crate::upstream::{FINE, Upstream};
@@ -13,10 +15,14 @@ fn form(path: &str, media_type: &str, body: &str) -> String {
 }
 
 async fn door(upstream: &Upstream, inspection: Value) -> Door {
+    before(&upstream.address, inspection).await
+}
+
+async fn before(upstream: &str, inspection: Value) -> Door {
     let mut settings = settings();
     settings["routes"][4] = json!({
         "path": "/ops/*",
-        "forward": {"upstream": upstream.address, "methods": ["GET", "POST"], "body_bytes_max": 200_000},
+        "forward": {"upstream": upstream, "methods": ["GET", "POST"], "body_bytes_max": 200_000},
         "inspection": inspection,
     });
     Door::with(settings).await
@@ -104,6 +110,59 @@ async fn a_body_is_looked_at_whole_before_any_of_it_is_handed_on() {
     let sent = form("/ops/x", "application/octet-stream", opaque);
     assert_eq!(door.ask(sent).await.status, 200);
     assert!(upstream.asked.recv().await.unwrap().ends_with(opaque));
+}
+
+#[tokio::test]
+async fn a_small_body_that_looks_like_an_attack_has_reached_nobody() {
+    let mut upstream = Upstream::answering(Some(FINE)).await;
+    let door = door(&upstream, json!({"modes": {"body": "block"}})).await;
+    let attack = json!({"text": "1' UNION SELECT password FROM users--"}).to_string();
+
+    let refused = door.ask(form("/ops/x", "application/json", &attack)).await;
+
+    refused.is_problem(403, "looks-like-an-attack");
+    assert!(upstream.asked.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_small_body_is_asked_for_by_the_edge_and_goes_on_as_it_was_sent() {
+    let mut upstream = Upstream::answering(Some(FINE)).await;
+    let door = door(&upstream, json!({})).await;
+    let body = json!({"text": "a table from the menu"}).to_string();
+    let request = form("/ops/x", "application/json", &body);
+    let (head, _) = request.split_once("\r\n\r\n").unwrap();
+    let mut client = door.connect().await;
+
+    client
+        .send(format!("{head}\r\nExpect: 100-continue\r\n\r\n"))
+        .await;
+    assert_eq!(client.head().await, 100);
+    for piece in body.as_bytes().chunks(7) {
+        client.send(piece).await;
+    }
+
+    assert_eq!(client.answer().await.status, 200);
+    let asked = upstream.asked.recv().await.unwrap();
+    assert!(asked.ends_with(&body), "{asked}");
+    assert!(!asked.to_ascii_lowercase().contains("expect:"), "{asked}");
+}
+
+#[tokio::test]
+async fn a_small_body_that_comes_slowly_keeps_no_upstream_waiting() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = listener.local_addr().unwrap();
+    let door = before(&upstream.to_string(), json!({})).await;
+    let request = form("/ops/x", "application/json", "{\"text\": \"tea\"}");
+    let (begun, rest) = request.split_at(request.len() - 3);
+    let mut client = door.connect().await;
+
+    client.send(begun).await;
+    // Whoever comes later is answered first.
+    assert_eq!(door.ask(get("/health/live")).await.status, 200);
+    assert!(listener.accept().now_or_never().is_none());
+    client.send(rest).await;
+
+    listener.accept().await.unwrap();
 }
 
 #[tokio::test]
