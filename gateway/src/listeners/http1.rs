@@ -57,7 +57,8 @@ pub(super) async fn serve(doorway: &Doorway, stream: Stream) {
                 stream.shutdown().await.ok();
                 return;
             }
-            Arrival::Refused(refusal) => return refuse(doorway, stream, refusal).await,
+            // In a box, or every connection would keep room for the way that few of them end.
+            Arrival::Refused(refusal) => return Box::pin(refuse(doorway, stream, refusal)).await,
         };
         is_first = false;
         following.begin(chunks);

@@ -49,9 +49,9 @@ pub(super) async fn serve(doorway: &Doorway, stream: Stream) {
     let (gathered, flooded) =
         Gathered::of_frames(stream, doorway.writing(), meter, doorway.head_deadline);
     let stream: Stream = Box::new(gathered);
-    let Ok(Ok(mut connection)) =
-        timeout(doorway.handshake_deadline, handshake(stream, options)).await
-    else {
+    // In a box, since its state would be kept for as long as the connection.
+    let handshake = Box::pin(handshake(stream, options));
+    let Ok(Ok(mut connection)) = timeout(doorway.handshake_deadline, handshake).await else {
         return;
     };
     let busy = Arc::new(AtomicUsize::new(0));
