@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate and the crates of ours that it may see.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("telemetry", &[]),
     ("config", &[]),
     ("kit", &[]),
@@ -25,6 +25,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("gateway", &["sources", "queue", "security", "telemetry"]),
     ("telegram", &["security", "telemetry"]),
     ("ai", &["security", "telemetry"]),
+    ("webhook", &["security", "telemetry"]),
     ("hub", &["kit"]),
     (
         "workers",
@@ -34,6 +35,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "queue",
             "telegram",
             "ai",
+            "webhook",
             "postgres",
             "redis",
             "recorder",
