@@ -11,12 +11,16 @@ use rand::distr::{Alphanumeric, SampleString};
 use sallyport_security::private_file;
 
 /// Each generated variable, with the line that explains it in the file.
-const SECRETS: [(&str, &str); 2] = [
+const SECRETS: [(&str, &str); 3] = [
     (
         "TELEGRAM_OPS_WEBHOOK_SECRET",
         "what Telegram sends in X-Telegram-Bot-Api-Secret-Token to /telegram/ops",
     ),
     ("OPS_TOKEN", "bearer token of /ops/… and /health/status"),
+    (
+        "SALLYPORT_WEBHOOK_SECRET",
+        "what the signing keys of webhooks that we send grow from",
+    ),
 ];
 
 /// Characters of a secret: 43 of 62 letters and digits are 256 bits.

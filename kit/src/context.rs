@@ -1,6 +1,7 @@
 //! What a handler gets: verbs for everything it may cause or ask, already knowing who is speaking, where, and in which language.
 
 mod inner;
+mod webhooks;
 
 use std::{sync::Arc, time::Duration};
 

@@ -78,6 +78,7 @@ mod services;
 mod tables;
 mod texts;
 mod trigger;
+mod webhook;
 mod whole;
 
 pub use answer::Answer;
@@ -110,6 +111,7 @@ pub use trigger::{
     Album, AtOnce, Button, COMMANDS_LATE_AFTER, Command, Edit, Ended, Media, Per,
     QUESTIONS_LATE_AFTER, Task, Text,
 };
+pub use webhook::{LastPosting, NewWebhook, Posting, Webhook, WebhookName, WebhookProblem};
 
 #[cfg(any(test, feature = "test-util"))]
 #[expect(clippy::panic, reason = "a harness fails its test by panicking")]

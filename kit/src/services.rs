@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use tokio_postgres::{Client, Transaction};
 
 use crate::{
-    Chat, ChatId, Failure, House, Incoming, MessageRef, ModelError, ModelStream, Person, Prompt,
-    Reply, Say,
+    Chat, ChatId, Failure, House, Incoming, MessageRef, ModelError, ModelStream, NewWebhook,
+    Person, Posting, Prompt, Reply, Say, Webhook, WebhookName, WebhookProblem,
 };
 
 /// A change of an app's own tables, run inside the transaction that ends the message. It must not call outside services; the
@@ -53,6 +53,24 @@ pub trait Services: Send + Sync {
 
     /// Collects a change of the app's own tables.
     fn remember(&self, effect: Effect);
+
+    /// Collects an event for a webhook. Where there is none, it ends as cancelled.
+    fn post(&self, posting: Posting);
+
+    /// Collects that a webhook leads to this URL from now on, with a key of its own.
+    ///
+    /// # Errors
+    /// When the URL is not one that may be called; then everything stays as it was.
+    fn point_webhook(&self, which: WebhookName, url: &str) -> Result<NewWebhook, WebhookProblem>;
+
+    /// Collects that a webhook leads nowhere any more.
+    fn forget_webhook(&self, which: WebhookName);
+
+    /// A webhook as it stands, if there is one.
+    ///
+    /// # Errors
+    /// A passing failure when it cannot be looked up.
+    async fn webhook(&self, which: &WebhookName) -> Result<Option<Webhook>, Failure>;
 
     /// A connection for reading the app's own tables.
     ///

@@ -27,7 +27,10 @@ pub use services::{ModelScript, ShownAnswer};
 use services::{Collected, FakeServices, World};
 use tables::Tables;
 
-use crate::{App, Attempt, Incoming, NewTask, Outcome, Say, StoredButton, trigger::Ended};
+use crate::{
+    App, Attempt, Incoming, LastPosting, NewTask, Outcome, Posting, Say, StoredButton,
+    WebhookProblem, trigger::Ended,
+};
 
 /// Tasks that start tasks: more rounds than this are a loop.
 const TASK_ROUNDS_MAX: usize = 50;
@@ -52,6 +55,8 @@ pub struct Told {
     pub notice: Option<String>,
     /// Tasks that were started.
     pub tasks: Vec<NewTask>,
+    /// What was posted to webhooks.
+    pub posted: Vec<Posting>,
 }
 
 impl Stage {
@@ -103,6 +108,18 @@ impl Stage {
     /// Which attempt handlers believe to be in.
     pub fn is_attempt(&self, number: u16, max: u16) {
         *self.world.attempt.lock() = Attempt { number, max };
+    }
+
+    /// What is wrong with every URL that somebody points a webhook at from now on.
+    pub fn refuses_urls(&self, problem: WebhookProblem) {
+        *self.world.webhook_problem.lock() = Some(problem);
+    }
+
+    /// How the last delivery to every webhook went.
+    pub fn last_posting_was(&self, last: &LastPosting) {
+        for webhook in self.world.webhooks.lock().values_mut() {
+            webhook.last = last.clone();
+        }
     }
 
     /// Moves the clock.
@@ -220,6 +237,7 @@ impl Stage {
             tasks,
             effects,
             answers,
+            posted,
         } = collected;
         if let Some(tables) = &self.world.tables
             && let Err(failure) = tables.commit(effects).await
@@ -233,6 +251,7 @@ impl Stage {
             answers,
             notice,
             tasks,
+            posted,
         }
     }
 }
@@ -245,6 +264,7 @@ impl Told {
             answers: Vec::new(),
             notice: None,
             tasks: Vec::new(),
+            posted: Vec::new(),
         }
     }
 

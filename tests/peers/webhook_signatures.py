@@ -2,6 +2,7 @@
 
 Usage: webhook_signatures.py sign            prints requests as those libraries sign them, one JSON object per line
        webhook_signatures.py verify          reads such objects from standard input: all must be believed, and changed ones refused
+       webhook_signatures.py judge           the same for requests of any one provider
 
 A request has `source`, `secret`, `key` (what the receiver is given), `head` and `body`. What fails says so and fails the run; the exit status
 says whether all held.
@@ -85,6 +86,11 @@ def sign():
 
 
 def verify():
+    judged = judge()
+    assert len(judged) == 4, judged
+
+
+def judge():
     judged = {}
     for line in sys.stdin:
         one = json.loads(line)
@@ -92,9 +98,10 @@ def verify():
         assert believed(source, key, head, body), f"{source} does not believe {one}"
         assert not believed(source, key, head, body + " "), f"{source} believes a changed body"
         judged[source] = judged.get(source, 0) + 1
-    assert len(judged) == 4 and all(count >= 1 for count in judged.values()), judged
+    assert judged, "there was nothing to judge"
     print("all held", judged, flush=True)
+    return judged
 
 
 if __name__ == "__main__":
-    {"sign": sign, "verify": verify}[sys.argv[1]]()
+    {"sign": sign, "verify": verify, "judge": judge}[sys.argv[1]]()

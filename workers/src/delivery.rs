@@ -16,14 +16,12 @@ use sallyport_queue::{Claimed, ErrorNote, Verdict};
 use sallyport_telegram::{Formatted, TEXT_UNITS_MAX, format_complete, plain, split};
 use sallyport_telemetry::{Chain, Event};
 
-use tokio_util::task::TaskTracker;
-
 use crate::answers::Answers;
 use crate::bots::{Bot, Bots, unknown_bot};
-use crate::events::{SendMeters, SendTried};
+use crate::events::SendTried;
 use crate::pool::{Handled, Handler, KindPolicy, Run};
 
-mod ambiguous;
+pub(crate) mod ambiguous;
 pub mod outbound;
 pub mod pacing;
 #[cfg(feature = "fail-points")]
@@ -32,7 +30,7 @@ mod remedy;
 mod screen;
 mod sent;
 
-use ambiguous::AmbiguousSend;
+use ambiguous::{Ambiguities, Ambiguous};
 use outbound::Outbound;
 use pacing::{Step, Turn};
 use remedy::PAUSE;
@@ -56,23 +54,15 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Says things on Telegram.
 pub struct Delivery {
     bots: Bots,
-    sent: SentParts,
     answers: Arc<Answers>,
-    meters: Arc<SendMeters>,
-    tasks: TaskTracker,
+    ambiguities: Ambiguities,
     policy: KindPolicy,
 }
 
 impl Delivery {
     /// A handler for all bots.
     #[must_use]
-    pub(crate) fn new(
-        bots: Bots,
-        sent: SentParts,
-        answers: Arc<Answers>,
-        meters: Arc<SendMeters>,
-        tasks: TaskTracker,
-    ) -> Self {
+    pub(crate) fn new(bots: Bots, answers: Arc<Answers>, ambiguities: Ambiguities) -> Self {
         let policy = KindPolicy {
             deadline: DEADLINE,
             attempts_max: ATTEMPTS_MAX,
@@ -85,10 +75,8 @@ impl Delivery {
         };
         Self {
             bots,
-            sent,
             answers,
-            meters,
-            tasks,
+            ambiguities,
             policy,
         }
     }
@@ -130,8 +118,9 @@ impl Delivery {
             },
             Obstacle::Call { error, ambiguous } => {
                 if ambiguous {
-                    self.note_ambiguous(message, "no answer came to a send")
-                        .await;
+                    // Recorded before the repetition, so that no double is without its record.
+                    let send = Ambiguous::of(message, "no answer came to a send");
+                    self.ambiguities.record(send).await;
                     bot.unreachable("no answer to a send");
                 }
                 Handled::retry(ErrorNote::new(error.name(), Chain(&error).to_string()))
@@ -158,16 +147,6 @@ impl Delivery {
         }
     }
 
-    /// Recorded before the repetition, so that no double is without its record.
-    async fn note_ambiguous(&self, message: &Claimed, reason: &'static str) {
-        let mark = AmbiguousSend {
-            id: message.id,
-            attempt: message.attempts.saturating_add(1),
-            reason,
-        };
-        mark.record(&self.sent, &self.meters).await;
-    }
-
     /// Waits for a turn when it comes at once, else says how long it takes.
     async fn turn(&self, bot: &Bot, step: Step) -> Result<(), Duration> {
         loop {
@@ -175,7 +154,7 @@ impl Delivery {
                 Turn::Go => return Ok(()),
                 Turn::Wait(wait) if wait <= WAIT_HERE_MAX => tokio::time::sleep(wait).await,
                 Turn::Wait(wait) => {
-                    SendTried::Paced.emit(&self.meters);
+                    SendTried::Paced.emit(&self.ambiguities.meters);
                     return Err(wait);
                 }
             }

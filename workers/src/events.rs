@@ -6,8 +6,23 @@ use sallyport_telemetry::catalogue::{Label, Metric};
 use sallyport_telemetry::metrics::Counter;
 use sallyport_telemetry::{Chain, Event, counter};
 
-/// The provider's name in the labels of what leaves the house.
-const PROVIDER: &str = "telegram";
+/// To whom something is sent, as labels name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Provider {
+    /// A chat.
+    Telegram,
+    /// An address that a person has entered.
+    Webhook,
+}
+
+impl Provider {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Telegram => "telegram",
+            Self::Webhook => "webhook",
+        }
+    }
+}
 
 /// The handles that sends move, resolved once.
 pub(crate) struct SendMeters {
@@ -22,17 +37,18 @@ pub(crate) struct SendMeters {
 impl SendMeters {
     /// Resolves the handles.
     #[must_use]
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(provider: Provider) -> Self {
+        let provider = provider.name();
         let attempts = |outcome| {
             counter(
                 Metric::OutboundAttempts,
-                &[(Label::Provider, PROVIDER), (Label::Outcome, outcome)],
+                &[(Label::Provider, provider), (Label::Outcome, outcome)],
             )
         };
         let throttled = |scope| {
             counter(
                 Metric::OutboundThrottled,
-                &[(Label::Provider, PROVIDER), (Label::Scope, scope)],
+                &[(Label::Provider, provider), (Label::Scope, scope)],
             )
         };
         Self {
@@ -43,27 +59,21 @@ impl SendMeters {
             throttled_by_us: throttled("own_pace"),
             ambiguous: counter(
                 Metric::OutboundAmbiguous,
-                &[(Label::Provider, PROVIDER), (Label::Policy, "resend")],
+                &[(Label::Provider, provider), (Label::Policy, "resend")],
             ),
         }
     }
 }
 
-impl Default for SendMeters {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// One call of a send ended.
 pub(crate) enum SendTried {
-    /// Telegram took it.
+    /// It was taken.
     Sent,
-    /// Telegram said no.
+    /// It was refused.
     Refused,
     /// Nobody answered, or not as they should.
     Failed,
-    /// Telegram said to wait.
+    /// We were told to wait.
     Throttled,
     /// Our own pace said to wait; nothing was called.
     Paced,

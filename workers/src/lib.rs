@@ -19,6 +19,7 @@ pub mod conversation;
 pub mod delivery;
 pub mod house;
 pub mod services;
+pub mod webhooks;
 
 mod calendar;
 mod housekeeping;

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use sallyport_kit::{
     AnswerSink, AnswerSlot, Attempt, Chat, ChatKind, Claim, Effect, Failure, House, ModelError,
-    ModelStream, NewTask, Person, Place, Prompt, Reading, ReplyButton, Role, Say, Services,
-    StoredButton, Who,
+    ModelStream, NewTask, NewWebhook, Person, Place, Posting, Prompt, Reading, ReplyButton, Role,
+    Say, Services, StoredButton, Webhook, WebhookName, WebhookProblem, Who,
 };
 use sallyport_postgres::{Connection, Pool};
 use sallyport_queue::{Claimed, Intake, NewMessage};
@@ -27,6 +27,7 @@ use crate::buttons::NewButton;
 use crate::house::HouseOf;
 use crate::persons::{Persons, owner};
 use crate::pool::Run;
+use crate::webhooks::{self, Book, Webhooks};
 
 mod answering;
 mod asking;
@@ -51,6 +52,10 @@ pub struct Shared {
     pub answers: Arc<Answers>,
     /// Who is who.
     pub persons: Arc<Persons>,
+    /// Where webhooks may lead.
+    pub(crate) webhooks: Webhooks,
+    /// Where they lead.
+    pub(crate) book: Book,
     /// What operators may ask.
     pub house: crate::house::HouseKeeper,
     /// Short tasks that need not be waited for by an attempt, but by the process.
@@ -186,6 +191,27 @@ impl Services for AttemptServices {
 
     fn remember(&self, effect: Effect) {
         self.collected.lock().effects.push(effect);
+    }
+
+    fn post(&self, posting: Posting) {
+        self.collect(self.draft().post(posting));
+    }
+
+    fn point_webhook(&self, which: WebhookName, url: &str) -> Result<NewWebhook, WebhookProblem> {
+        let (entry, shown) = self.shared.webhooks.point(&self.bot.name, &which, url)?;
+        self.remember(entry.effect(&self.bot.name, which));
+        Ok(shown)
+    }
+
+    fn forget_webhook(&self, which: WebhookName) {
+        self.remember(webhooks::forget(&self.bot.name, which));
+    }
+
+    async fn webhook(&self, which: &WebhookName) -> Result<Option<Webhook>, Failure> {
+        let seen = self.shared.book.seen(&self.bot.name, which).await;
+        seen.map_err(|error| {
+            Failure::passing("database", "The webhook could not be looked up").caused_by(error)
+        })
     }
 
     async fn read(&self) -> Result<Reading, Failure> {

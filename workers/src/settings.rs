@@ -41,6 +41,9 @@ pub struct Settings {
     /// How long an owner code works, in minutes.
     #[validate(range(min = 1, max = 1_440, message = "must be 1–1440"))]
     pub owner_code_minutes: u32,
+    /// Webhooks that are sent.
+    #[validate(nested)]
+    pub webhooks: crate::webhooks::Settings,
 }
 
 impl Default for Settings {
@@ -51,6 +54,7 @@ impl Default for Settings {
             preview_private_ms: PREVIEW_PRIVATE_MS,
             preview_group_ms: PREVIEW_GROUP_MS,
             owner_code_minutes: OWNER_CODE_MINUTES,
+            webhooks: crate::webhooks::Settings::default(),
         }
     }
 }

@@ -26,8 +26,9 @@ use crate::answers::Answers;
 use crate::bots::{Bot, BotError, Bots};
 use crate::calendar::{self, Declaration, Scheduled};
 use crate::conversation::Conversation;
+use crate::delivery::ambiguous::Ambiguities;
 use crate::delivery::{Delivery, SentParts, outbound};
-use crate::events::SendMeters;
+use crate::events::{Provider, SendMeters};
 use crate::house::HouseKeeper;
 use crate::housekeeping;
 use crate::persons::Persons;
@@ -37,6 +38,7 @@ use crate::reception::{self, BotNote, NotReady};
 use crate::services::Shared;
 use crate::settings::{Receive, Settings};
 use crate::story::StoryTeller;
+use crate::webhooks::{self, Book, WebhookDelivery, Webhooks};
 
 /// How long the start waits for Telegram before it goes on without.
 const FIRST_TRY: Duration = Duration::from_secs(5);
@@ -84,6 +86,9 @@ pub enum StartError {
     /// Two handlers for one kind.
     #[error(transparent)]
     Kind(#[from] KindTaken),
+    /// Webhooks cannot be sent.
+    #[error(transparent)]
+    Webhooks(#[from] sallyport_webhook::SetupError),
     /// This process has no pool for handlers.
     #[error("the workers have no connections")]
     Pools(#[from] PoolError),
@@ -193,6 +198,8 @@ fn shared(settings: &Settings, parts: &Parts, tasks: &TaskTracker) -> Result<Sha
         models: parts.models.clone(),
         answers: Arc::new(Answers::new(handlers.clone())),
         persons: Arc::new(Persons::new(handlers.clone())),
+        webhooks: Webhooks::open(&settings.webhooks)?,
+        book: Book::new(handlers.clone()),
         house: HouseKeeper {
             inspector: parts.queue.inspect(),
             dead_letters: parts.queue.dead_letters(),
@@ -221,16 +228,20 @@ fn handlers(
     let mut handlers = Handlers::default();
     let heard = Conversation::of_updates(bots.clone(), Arc::clone(shared), still_trying);
     handlers.add(sallyport_sources::telegram::KIND, Arc::new(heard))?;
-    let sent = SentParts::new(shared.handlers.clone());
-    let meters = Arc::new(SendMeters::new());
-    let said = Delivery::new(
-        bots.clone(),
-        sent,
-        Arc::clone(&shared.answers),
-        meters,
-        shared.tasks.clone(),
-    );
+    let ambiguities = |provider| Ambiguities {
+        sent: SentParts::new(shared.handlers.clone()),
+        meters: Arc::new(SendMeters::new(provider)),
+        tasks: shared.tasks.clone(),
+    };
+    let answers = Arc::clone(&shared.answers);
+    let said = Delivery::new(bots.clone(), answers, ambiguities(Provider::Telegram));
     handlers.add(outbound::KIND, Arc::new(said))?;
+    let posted = WebhookDelivery::new(
+        shared.webhooks.clone(),
+        shared.book.clone(),
+        ambiguities(Provider::Webhook),
+    );
+    handlers.add(webhooks::outbound::KIND, Arc::new(posted))?;
     for app in parts.apps.values() {
         for task in app.tasks() {
             let kind = format!("task.{}.{}", app.name(), task.name);

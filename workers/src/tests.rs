@@ -8,6 +8,7 @@ use crate::Receive;
 
 mod house;
 mod telegram;
+mod webhooks;
 
 use house::{House, wait_until};
 use telegram::{Answer, Planted};

@@ -1,6 +1,6 @@
 //! The services of the stage: they collect what handlers cause, and play the model by a script.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 
 use super::{house::FakeHouse, tables::Tables};
 use crate::{
-    AnswerSink, AnswerSlot, Attempt, Chat, Claim, Effect, Failure, House, ModelError, ModelStream,
-    NewTask, Person, Place, Prompt, Reading, Reply, Say, Services,
+    AnswerSink, AnswerSlot, Attempt, Chat, Claim, Effect, Failure, House, LastPosting, ModelError,
+    ModelStream, NewTask, NewWebhook, Person, Place, Posting, Prompt, Reading, Reply, Say,
+    Services, Webhook, WebhookName, WebhookProblem,
 };
 
 /// What the model does when it is asked.
@@ -43,6 +44,9 @@ pub(super) struct World {
     pub(super) asked: Mutex<Option<Prompt>>,
     pub(super) claim_code: Mutex<Option<String>>,
     pub(super) owners: Mutex<Vec<(Person, Chat)>>,
+    pub(super) webhooks: Mutex<HashMap<WebhookName, Webhook>>,
+    /// What is wrong with every URL, if something is.
+    pub(super) webhook_problem: Mutex<Option<WebhookProblem>>,
     pub(super) house: FakeHouse,
     pub(super) tables: Option<Tables>,
 }
@@ -56,6 +60,8 @@ impl World {
             asked: Mutex::new(None),
             claim_code: Mutex::new(None),
             owners: Mutex::default(),
+            webhooks: Mutex::default(),
+            webhook_problem: Mutex::default(),
             house: FakeHouse::default(),
             tables,
         }
@@ -69,6 +75,7 @@ pub(super) struct Collected {
     pub(super) notice: Option<String>,
     pub(super) tasks: Vec<NewTask>,
     pub(super) effects: Vec<Effect>,
+    pub(super) posted: Vec<Posting>,
     pub(super) answers: Vec<ShownAnswer>,
 }
 
@@ -121,6 +128,33 @@ impl Services for FakeServices {
 
     fn remember(&self, effect: Effect) {
         self.collected.lock().effects.push(effect);
+    }
+
+    fn post(&self, posting: Posting) {
+        self.collected.lock().posted.push(posting);
+    }
+
+    /// The stage does not wait for the commit: whatever is handled next finds it.
+    fn point_webhook(&self, which: WebhookName, url: &str) -> Result<NewWebhook, WebhookProblem> {
+        if let Some(problem) = self.world.webhook_problem.lock().clone() {
+            return Err(problem);
+        }
+        let host = url.split('/').nth(2).unwrap_or_default().to_owned();
+        let webhook = Webhook {
+            host: host.clone(),
+            last: LastPosting::None,
+        };
+        self.world.webhooks.lock().insert(which, webhook);
+        let key = "whsec_of-the-stage".to_owned();
+        Ok(NewWebhook { host, key })
+    }
+
+    fn forget_webhook(&self, which: WebhookName) {
+        self.world.webhooks.lock().remove(&which);
+    }
+
+    async fn webhook(&self, which: &WebhookName) -> Result<Option<Webhook>, Failure> {
+        Ok(self.world.webhooks.lock().get(which).cloned())
     }
 
     async fn read(&self) -> Result<Reading, Failure> {

@@ -4,55 +4,82 @@
 //! worker that dies. The first two are recorded here; the third is found by whoever takes over, in the queue's store.
 //! The promise is that no person reads something twice without a record of it.
 
+use std::sync::Arc;
+
 use sallyport_queue::{Claimed, MessageId};
 use sallyport_telemetry::{Chain, Event};
+use tokio_util::task::TaskTracker;
 
-use super::{Delivery, SentParts};
+use super::SentParts;
 use crate::events::{SendAmbiguous, SendMeters};
 
-/// A send that may have arrived.
-pub(super) struct AmbiguousSend {
-    pub(super) id: MessageId,
-    pub(super) attempt: u16,
-    pub(super) reason: &'static str,
+/// Where such sends are recorded.
+#[derive(Clone)]
+pub(crate) struct Ambiguities {
+    pub(crate) sent: SentParts,
+    pub(crate) meters: Arc<SendMeters>,
+    /// Records that an attempt has no time for any more.
+    pub(crate) tasks: TaskTracker,
 }
 
-impl AmbiguousSend {
+impl Ambiguities {
     /// Counts it and writes it down.
-    pub(super) async fn record(&self, sent: &SentParts, meters: &SendMeters) {
+    pub(crate) async fn record(&self, send: Ambiguous) {
+        let Ambiguous {
+            id,
+            attempt,
+            reason,
+        } = send;
         SendAmbiguous {
-            message: self.id.0,
-            reason: self.reason,
+            message: id.0,
+            reason,
         }
-        .emit(meters);
-        if let Err(error) = sent
-            .note_ambiguous(self.id, self.attempt, self.reason)
-            .await
-        {
-            tracing::error!(name: "send.unrecorded", { message.id = self.id.0, error = %Chain(&error) }, "Ambiguous send could not be recorded");
+        .emit(&self.meters);
+        if let Err(error) = self.sent.note_ambiguous(id, attempt, reason).await {
+            tracing::error!(name: "send.unrecorded", { message.id = id.0, error = %Chain(&error) }, "Ambiguous send could not be recorded");
+        }
+    }
+
+    /// A call of this message's that is on its way from now on.
+    pub(crate) fn on_its_way<'a>(&'a self, message: &Claimed) -> OnItsWay<'a> {
+        OnItsWay {
+            ambiguities: self,
+            send: Ambiguous::of(message, "the attempt was cut off while sending"),
+            arrived: false,
+        }
+    }
+}
+
+/// A send that may have arrived.
+#[derive(Clone, Copy)]
+pub(crate) struct Ambiguous {
+    id: MessageId,
+    attempt: u16,
+    reason: &'static str,
+}
+
+impl Ambiguous {
+    /// The attempt at this message that is being made.
+    pub(crate) fn of(message: &Claimed, reason: &'static str) -> Self {
+        Self {
+            id: message.id,
+            attempt: message.attempts.saturating_add(1),
+            reason,
         }
     }
 }
 
 /// A call that is on its way. If it is dropped before an answer came (the attempt ran out of time, or the partition was
 /// given away), the send is ambiguous.
-pub(super) struct OnItsWay<'a> {
-    delivery: &'a Delivery,
-    message: &'a Claimed,
+pub(crate) struct OnItsWay<'a> {
+    ambiguities: &'a Ambiguities,
+    send: Ambiguous,
     arrived: bool,
 }
 
-impl<'a> OnItsWay<'a> {
-    pub(super) fn new(delivery: &'a Delivery, message: &'a Claimed) -> Self {
-        Self {
-            delivery,
-            message,
-            arrived: false,
-        }
-    }
-
+impl OnItsWay<'_> {
     /// An answer came, or an error that says what happened.
-    pub(super) fn arrived(mut self) {
+    pub(crate) fn arrived(mut self) {
         self.arrived = true;
     }
 }
@@ -62,14 +89,9 @@ impl Drop for OnItsWay<'_> {
         if self.arrived {
             return;
         }
-        let mark = AmbiguousSend {
-            id: self.message.id,
-            attempt: self.message.attempts.saturating_add(1),
-            reason: "the attempt was cut off while sending",
-        };
-        let (sent, meters) = (self.delivery.sent.clone(), self.delivery.meters.clone());
-        self.delivery
+        let (ambiguities, send) = (self.ambiguities.clone(), self.send);
+        self.ambiguities
             .tasks
-            .spawn(async move { mark.record(&sent, &meters).await });
+            .spawn(async move { ambiguities.record(send).await });
     }
 }

@@ -13,7 +13,6 @@ use sallyport_telemetry::Event;
 use thiserror::Error;
 
 use super::Delivery;
-use super::ambiguous::OnItsWay;
 use super::outbound::{Form, Outbound, OutboundButton};
 use super::pacing::Step;
 use super::remedy::{Remedy, remedy};
@@ -121,7 +120,7 @@ impl<'a> Screen<'a> {
 
     async fn show_new(&mut self, parts: &[Formatted]) -> Result<(), Obstacle> {
         let is_long = parts.len() > 1;
-        let sent = &self.delivery.sent;
+        let sent = &self.delivery.ambiguities.sent;
         let mut shown = if is_long {
             sent.of(self.message.id).await?
         } else {
@@ -138,6 +137,7 @@ impl<'a> Screen<'a> {
             shown.push(message);
             if is_long {
                 self.delivery
+                    .ambiguities
                     .sent
                     .remember(self.message.id, index, message)
                     .await?;
@@ -193,14 +193,14 @@ impl<'a> Screen<'a> {
         };
         for _ in 0..REMEDIES_MAX {
             self.wait_for_turn().await?;
-            let on_its_way = OnItsWay::new(self.delivery, self.message);
+            let on_its_way = self.delivery.ambiguities.on_its_way(self.message);
             let asked = Instant::now();
             let called = self.bot.api.send_text(&new).await;
             on_its_way.arrived();
             let error = match called {
                 Ok(message) => {
                     self.bot.answered(asked.elapsed());
-                    SendTried::Sent.emit(&self.delivery.meters);
+                    SendTried::Sent.emit(&self.delivery.ambiguities.meters);
                     return Ok(message);
                 }
                 Err(error) => error,
@@ -237,7 +237,7 @@ impl<'a> Screen<'a> {
             let error = match self.bot.api.edit_text(&edit).await {
                 Ok(()) => {
                     self.bot.answered(asked.elapsed());
-                    SendTried::Sent.emit(&self.delivery.meters);
+                    SendTried::Sent.emit(&self.delivery.ambiguities.meters);
                     return Ok(message);
                 }
                 Err(error) => error,
@@ -280,7 +280,7 @@ impl<'a> Screen<'a> {
             (_, Some(_)) => SendTried::Refused,
             (_, None) => SendTried::Failed,
         };
-        tried.emit(&self.delivery.meters);
+        tried.emit(&self.delivery.ambiguities.meters);
         match decision {
             Remedy::AlreadySo => Ok(Correction::None),
             Remedy::WithoutQuote => Ok(Correction::Unquoted),

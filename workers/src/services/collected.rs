@@ -1,7 +1,7 @@
 //! What an attempt caused, on its way into the settlement.
 
 use bytes::Bytes;
-use sallyport_kit::{Again, Effect, Ended, Failure, NewTask, Once, Say};
+use sallyport_kit::{Again, Effect, Ended, Failure, NewTask, Once, Posting, Say};
 use sallyport_queue::{
     Claimed, Effects, EffectsError, Key, NewMessage, PayloadFormat, Priority, Unique, UniqueMode,
     Verdict,
@@ -13,6 +13,7 @@ use crate::buttons::{self, NewButton};
 use crate::conversation::verdict_of_failure;
 use crate::delivery::outbound::{AnswerName, Form, Outbound, OutboundButton};
 use crate::pool::Handled;
+use crate::webhooks;
 
 /// Version of the payload of tasks: an incoming message of the kit as JSON.
 pub(crate) const TASK_VERSION: u16 = 1;
@@ -140,6 +141,13 @@ impl Draft<'_> {
             form,
         };
         let message = outbound.message(&self.bot.name, self.produced("send telegram.send"))?;
+        Ok(self.caused(message))
+    }
+
+    /// An event for a webhook.
+    pub(crate) fn post(&self, posting: Posting) -> Result<NewMessage, Failure> {
+        let outbound = webhooks::outbound::Outbound::of(posting, self.message.now());
+        let message = outbound.message(&self.bot.name, self.produced("send webhook.send"))?;
         Ok(self.caused(message))
     }
 

@@ -42,6 +42,8 @@ pub(super) struct House {
     pub(super) database: TestDatabase,
     pub(super) owner: tokio_postgres::Client,
     pub(super) telegram: Telegram,
+    /// What the next workers know of webhooks.
+    pub(super) webhooks: crate::webhooks::Settings,
     intake: Intake,
     update: AtomicUsize,
 }
@@ -63,6 +65,7 @@ impl House {
         Self {
             owner,
             telegram: Telegram::open().await,
+            webhooks: crate::webhooks::Settings::default(),
             intake: queue.intake(),
             update: AtomicUsize::new(1),
             database,
@@ -100,6 +103,7 @@ impl House {
             bots,
             preview_private_ms: 500,
             still_trying_after_ms: 1_000,
+            webhooks: self.webhooks.clone(),
             ..Settings::default()
         };
         let pools: Pools = self.database.pools();
@@ -195,7 +199,7 @@ impl House {
     }
 }
 
-const WORDS: &str = "about-echo = Says it again\nabout-long = Says much\nabout-stream = Says it slowly\nabout-break = Breaks\nabout-flaky = Works later\nabout-ask = Asks back\n";
+const WORDS: &str = "about-echo = Says it again\nabout-long = Says much\nabout-stream = Says it slowly\nabout-break = Breaks\nabout-flaky = Works later\nabout-ask = Asks back\nabout-point = Points a webhook\nabout-post = Posts to it\nabout-seen = Looks at it\nabout-forget = Forgets it\n";
 
 fn probe() -> App {
     let texts = Texts::new(&[(Language::English, WORDS)]).unwrap();
@@ -206,6 +210,10 @@ fn probe() -> App {
         .command(Break)
         .command(Flaky(AtomicUsize::new(0)))
         .command(AskBack)
+        .command(super::webhooks::Point)
+        .command(super::webhooks::Post)
+        .command(super::webhooks::Seen)
+        .command(super::webhooks::Forget)
         .button(Chosen)
 }
 
