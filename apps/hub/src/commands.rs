@@ -7,6 +7,7 @@ mod new;
 mod start;
 mod status;
 mod trace;
+mod webhook;
 
 pub(crate) use {
     ai::{Ai, QUESTIONS},
@@ -16,4 +17,5 @@ pub(crate) use {
     start::Start,
     status::Status,
     trace::Trace,
+    webhook::Webhook,
 };

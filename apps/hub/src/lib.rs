@@ -34,6 +34,7 @@ pub fn app(settings: &Settings) -> Result<App, TextsError> {
         .command(commands::Status)
         .command(commands::Trace)
         .command(commands::Dead)
+        .command(commands::Webhook)
         .text(words::Question)
         .edit(edits::EditedQuestion)
         .media(files::NotedFiles)

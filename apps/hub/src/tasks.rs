@@ -4,4 +4,4 @@ mod answer;
 mod digest;
 
 pub(crate) use answer::{Answer, Due};
-pub(crate) use digest::{Digest, DigestDue};
+pub(crate) use digest::{DIGEST_WEBHOOK, Digest, DigestDue};

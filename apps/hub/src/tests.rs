@@ -51,8 +51,10 @@ fn the_menu_of_a_group_is_shorter_than_that_of_a_private_chat() {
 #[tokio::test]
 async fn every_command_speaks_right_to_left_languages_with_names_isolated() {
     let stage = stage();
-    for command in ["/start", "/help", "/status", "/ai", "/trace", "/dead"] {
-        let scene = Scene::says(command).by(Role::Operator);
+    for command in [
+        "/start", "/help", "/status", "/ai", "/trace", "/dead", "/webhook",
+    ] {
+        let scene = Scene::says(command).by(Role::Owner);
         let told = stage.hears(scene.reading(Language::Pseudo)).await;
         assert!(
             told.text().contains('\u{202e}'),

@@ -1,4 +1,5 @@
-//! Tells an owner what failed for good in the last day and what is paused. Says nothing when there is nothing to say.
+//! Tells an owner what failed for good in the last day and what is paused, and the owner's webhook as well. Says nothing when there is
+//! nothing to say.
 //!
 //! Twice is harmless: it reads, and what it says is committed with its end.
 
@@ -13,6 +14,12 @@ use serde::{Deserialize, Serialize};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// More lines than this do not fit a chat; `/dead` shows the rest.
 const LINES_MAX: usize = 8;
+/// More entries than this are no digest for a machine either.
+const ENTRIES_MAX: usize = 100;
+/// The name of the webhook that digests go to.
+pub(crate) const DIGEST_WEBHOOK: &str = "digest";
+/// What a receiver is told that it is.
+const EVENT: &str = "digest.daily";
 
 pub(crate) struct Digest;
 
@@ -43,8 +50,60 @@ impl Task for Digest {
         let lately = context.house().lately(due.since).await?;
         if !lately.is_quiet() {
             context.reply(Reply::plain(told(context, &lately)));
+            if context.webhook(DIGEST_WEBHOOK).await?.is_some() {
+                context.post(DIGEST_WEBHOOK, EVENT, &Told::of(&due, &lately))?;
+            }
         }
         Ok(Outcome::Done)
+    }
+}
+
+/// A digest as a receiver reads it. Fields are only added.
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    since: Timestamp,
+    dead: Vec<ToldDead<'a>>,
+    paused: Vec<ToldPause<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ToldDead<'a> {
+    kind: &'a str,
+    error: &'a str,
+    count: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ToldPause<'a> {
+    /// Everything, where there is none.
+    kind: Option<&'a str>,
+    since: Timestamp,
+    by: &'a str,
+    why: &'a str,
+}
+
+impl<'a> Told<'a> {
+    fn of(due: &DigestDue, lately: &'a Lately) -> Self {
+        let dead = lately.dead.iter().take(ENTRIES_MAX);
+        let paused = lately.paused.iter().take(ENTRIES_MAX);
+        Self {
+            since: due.since,
+            dead: dead
+                .map(|dead| ToldDead {
+                    kind: &dead.kind,
+                    error: &dead.error_kind,
+                    count: dead.count,
+                })
+                .collect(),
+            paused: paused
+                .map(|pause| ToldPause {
+                    kind: pause.kind.as_deref(),
+                    since: pause.since,
+                    by: &pause.by,
+                    why: &pause.why,
+                })
+                .collect(),
+        }
     }
 }
 
@@ -149,6 +208,44 @@ mod tests {
             "{}",
             told[1].text()
         );
+    }
+
+    #[tokio::test]
+    async fn an_owner_with_a_webhook_has_it_told_as_well() {
+        let stage = stage();
+        stage.house().lately_is(trouble());
+        let owner = || Scene::somebody().by(Role::Owner);
+        stage.is_owned_by(owner());
+        stage
+            .hears(Scene::says("/webhook https://hooks.example/").by(Role::Owner))
+            .await;
+
+        stage.keeps("daily").await;
+        let told = stage.runs_tasks().await;
+
+        let [posted] = told[0].posted.as_slice() else {
+            panic!("{told:?}");
+        };
+        assert_eq!(
+            (posted.to.name.as_str(), posted.kind.as_str()),
+            ("hub.digest", "digest.daily")
+        );
+        assert_eq!(
+            posted.data["dead"],
+            serde_json::json!([{"kind": "telegram.send", "error": "entities", "count": 41}])
+        );
+        assert_eq!(posted.data["paused"][0]["kind"], serde_json::Value::Null);
+    }
+
+    #[tokio::test]
+    async fn without_one_nothing_is_posted() {
+        let stage = stage();
+        stage.house().lately_is(trouble());
+        stage.is_owned_by(Scene::somebody().by(Role::Owner));
+
+        stage.keeps("daily").await;
+
+        assert!(stage.runs_tasks().await[0].posted.is_empty());
     }
 
     #[tokio::test]

@@ -10,8 +10,10 @@ about-new = begins a new conversation
 about-status = says how the house is
 about-trace = shows the story behind a support code
 about-dead = shows what failed for good
+about-webhook = sends the daily digest to an address of yours as well
 example-ai = /ai why is the sky blue
 example-trace = /trace K7QF-3M2X
+example-webhook = /webhook https://example.com/hook
 
 ai-usage = Write the question behind it: /ai why is the sky blue
 ai-instructions = You answer questions in a chat. Answer first and briefly, in the language of the question, in plain words. Say so when you do not know.
@@ -67,6 +69,33 @@ replayed = { $count ->
     [one] 1 is on its way again.
    *[other] { $count } are on their way again.
 }
+
+webhook-none = The digest goes nowhere else. Write an address behind it: /webhook https://example.com/hook
+webhook-off = Off. Nothing more is sent there.
+webhook-set = From tomorrow on the digest also goes to { $host }, signed as Standard Webhooks asks. This is the key for its receiver; I cannot show it again:
+    { $key }
+webhook-untried = The digest also goes to { $host }. Nothing was sent there yet.
+webhook-taken = The digest also goes to { $host }. The last one was taken at { $at }.
+webhook-failed = The digest also goes to { $host }. At { $at } { $why ->
+    [forbidden_address] its name led to an address that is not of the public internet, so nothing was sent.
+    [redirected] it answered with a redirect, which is not followed: enter the address that it leads to.
+    [not_sent] it could not be reached.
+    [unanswered] it did not answer in time.
+    [busy] it asked to wait.
+    [invalid_url] the address was no longer allowed: enter it again.
+   *[other] it did not take it.
+}
+webhook-ended = { $host } said at { $at } that it wants no more, and gets none. Enter an address again to go on.
+webhook-not-set-up = This house sends no webhooks: its operator has to set SALLYPORT_WEBHOOK_SECRET.
+webhook-no-url = That is no address with a host. It looks like this: https://example.com/hook
+webhook-too-long = That address is too long: 2048 characters at most.
+webhook-characters = There are blanks, backslashes or letters beyond a–z in it. Write them in percents, and an international domain as xn--…
+webhook-scheme = The address must begin with https://
+webhook-user = There is a user or a password before an @ in it. Leave them out: what is sent is signed.
+webhook-fragment = There is a # in it, and what follows is never sent. Leave it out.
+webhook-spelling = Write the host in its usual form: { $usual }
+webhook-port = That port may not be called. These may: { $ports }
+webhook-address = That address is not of the public internet, and nothing is sent inside. Enter one that is.
 
 # Each morning, to the owner
 digest = The last day:
