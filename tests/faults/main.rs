@@ -56,6 +56,7 @@ mod limits;
 mod listener;
 mod load;
 mod memory_group;
+mod name_server;
 mod order;
 #[path = "../house/outfit.rs"]
 mod outfit;
@@ -69,6 +70,7 @@ mod rows;
 mod site;
 mod slow;
 mod small_disk;
+mod traps;
 #[path = "../stories/updates.rs"]
 mod updates;
 mod vitals;

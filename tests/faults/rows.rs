@@ -31,6 +31,7 @@ mod f34;
 mod f35;
 mod f39;
 mod f4;
+mod f40;
 mod f41;
 mod f42;
 mod f43;
@@ -75,6 +76,7 @@ pub(crate) const ROWS: &[&Row] = &[
     &f34::ROW,
     &f35::ROW,
     &f39::ROW,
+    &f40::ROW,
     &f41::ROW,
     &f42::ROW,
     &f43::ROW,
