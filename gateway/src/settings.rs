@@ -21,6 +21,7 @@ mod addresses;
 mod answers;
 mod certificates;
 mod client_certificates;
+mod discovery;
 mod limits;
 mod routes;
 mod upstreams;
@@ -33,13 +34,14 @@ pub use answers::{
 };
 pub use certificates::CertificateSettings;
 pub use client_certificates::{AuthoritiesError, ClientCertificateSettings};
+pub(crate) use discovery::DnsQuestion;
+pub use discovery::DnsSettings;
 pub use limits::{Dimension, LimitSettings, RateSettings};
 pub(crate) use routes::NAME_ENDS;
 pub use routes::{ForwardSettings, HealthPage, RouteSettings};
 pub(crate) use upstreams::MEMBERS_MAX;
 pub use upstreams::{
-    CircuitSettings, DnsSettings, EjectionSettings, HealthCheckSettings, RetrySettings,
-    UpstreamSettings,
+    CircuitSettings, EjectionSettings, HealthCheckSettings, RetrySettings, UpstreamSettings,
 };
 
 /// Routes are tried one after the other.

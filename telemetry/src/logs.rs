@@ -33,7 +33,7 @@ use writer::Writer;
 
 /// What dependencies have to say that is worth a line. Directives in the settings come after these and win.
 const QUIET: &str = "pingora_core=warn,pingora_proxy=warn,tokio_postgres=warn,hyper=warn,h2=warn,reqwest=warn,rustls=warn,\
-    async_openai=off,refinery_core=warn";
+    async_openai=off,refinery_core=warn,hickory_resolver=error,hickory_net=error";
 const LEVEL: &str = "info";
 /// 64 MiB: a day of a busy edge, and still opened by any editor.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;

@@ -211,10 +211,12 @@ impl Event for Happened<'_> {
     }
 }
 
-/// The name of a group was looked up.
+/// Somebody was asked where the upstreams of a group are.
 pub(crate) struct LookedUp<'a> {
     pub(crate) group: &'a str,
     pub(crate) error: Option<&'a LookupError>,
+    /// How often in a row that has failed before.
+    pub(crate) failures: u16,
 }
 
 impl Event for LookedUp<'_> {
@@ -223,12 +225,18 @@ impl Event for LookedUp<'_> {
     fn emit(&self, meters: &GroupMeters) {
         let outcome = if self.error.is_some() { "failed" } else { "ok" };
         meters.lookups.of(&[self.group, outcome]).increment();
-        if let Some(error) = self.error {
-            tracing::warn!(
+        match self.error {
+            Some(error) => tracing::warn!(
                 name: "edge.upstreams_not_looked_up",
                 { upstreams = self.group, error = %Chain(error) },
                 "The upstreams could not be looked up; those of before are kept"
-            );
+            ),
+            None if self.failures > 0 => tracing::info!(
+                name: "edge.upstreams_looked_up_again",
+                { upstreams = self.group, failures = self.failures },
+                "The upstreams could be looked up again"
+            ),
+            None => {}
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Groups of upstreams: where they are found, when one is not asked, and how often a request is sent again.
+//! Groups of upstreams: when one is not asked, and how often a request is sent again.
 //!
-//! It exists apart from the routes because several of them may hand on to the same group. What the numbers do is for
-//! [`crate::upstreams`].
+//! It exists apart from the routes because several of them may hand on to the same group. Where upstreams are found is
+//! for [`super::discovery`], what the numbers do for [`crate::upstreams`].
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use serde::Deserialize;
 use validator::{Validate, ValidationError};
 
-use super::{Settings, refuse, routes};
+use super::{DnsSettings, Settings, refuse, routes};
 
 /// Each has series of its own.
 const GROUPS_MAX: usize = 64;
@@ -59,33 +59,6 @@ fn default_failing_statuses() -> Vec<u16> {
 
 fn default_in_flight_max() -> u32 {
     1_024
-}
-
-/// A name that is looked up again and again.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-pub struct DnsSettings {
-    /// The name and the port of all addresses behind it, as in `api.internal:8081`.
-    #[validate(custom(function = "is_a_name_with_a_port"))]
-    pub name: String,
-    /// How often it is looked up. A failed lookup leaves the addresses of the last good one.
-    #[serde(default = "default_dns_every_ms")]
-    #[validate(range(min = 100, max = 3_600_000, message = "must be 100–3600000 ms"))]
-    pub every_ms: u64,
-    /// The name server that is asked, over UDP; absent: as this machine looks names up, its hosts file included.
-    pub server: Option<SocketAddr>,
-}
-
-fn default_dns_every_ms() -> u64 {
-    10_000
-}
-
-impl DnsSettings {
-    /// The name and the port.
-    pub(crate) fn parts(&self) -> Option<(&str, u16)> {
-        let (name, port) = self.name.rsplit_once(':')?;
-        Some((name, port.parse().ok()?))
-    }
 }
 
 /// A page that an upstream shows while it works.
@@ -269,26 +242,6 @@ fn are_server_errors(statuses: &[u16]) -> Result<(), ValidationError> {
         return Ok(());
     }
     Err(refuse("statuses", "each must be 500–599"))
-}
-
-fn is_a_name_with_a_port(name: &str) -> Result<(), ValidationError> {
-    let is_label = |label: &str| {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        (1..=63).contains(&label.len()) && label.bytes().all(plain)
-    };
-    let sound = name.rsplit_once(':').is_some_and(|(host, port)| {
-        let host = host.strip_suffix('.').unwrap_or(host);
-        host.len() <= 253
-            && host.split('.').all(is_label)
-            && port.parse::<u16>().is_ok_and(|port| port > 0)
-    });
-    if sound {
-        return Ok(());
-    }
-    Err(refuse(
-        "dns_name",
-        "must be a name and a port, as in api.internal:8081",
-    ))
 }
 
 fn is_a_target(path: &str) -> Result<(), ValidationError> {

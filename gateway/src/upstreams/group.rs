@@ -87,10 +87,11 @@ impl Group {
         };
         let known = before.map(|before| before.members.load_full());
         let known = known.as_deref().map_or(&[][..], Vec::as_slice);
-        let addresses: Vec<_> = match &settings.dns {
-            // Until it is looked up.
-            Some(_) => known.iter().map(|member| member.address).collect(),
-            None => settings.addresses.clone(),
+        let addresses: Vec<_> = if settings.addresses.is_empty() {
+            // Until the name server says where they are.
+            known.iter().map(|member| member.address).collect()
+        } else {
+            settings.addresses.clone()
         };
         group.members.store(Arc::new(joined(&addresses, known)));
         group

@@ -4,17 +4,19 @@
 //! the place of its group's.
 
 use std::future::pending;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sallyport_telemetry::Event;
 use tokio::task::JoinSet;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::group::Group;
 use super::{health, lookup};
 use crate::events::upstreams::{LookedUp, What};
+use crate::settings::DnsSettings;
 
 /// How often the members are counted. Also the longest that the end of a rest goes unnoticed where no request asks.
 const CENSUS_EVERY: Duration = Duration::from_secs(1);
@@ -33,10 +35,7 @@ pub(super) async fn keep(group: Arc<Group>, stop: CancellationToken) {
 async fn keep_on(group: &Group) {
     let settings = &group.settings;
     let mut census = every(CENSUS_EVERY);
-    let mut lookups = settings
-        .dns
-        .as_ref()
-        .map(|dns| every(Duration::from_millis(dns.every_ms)));
+    let mut names = settings.dns.as_ref().map(Names::new);
     let mut looks = settings
         .health
         .as_ref()
@@ -44,7 +43,7 @@ async fn keep_on(group: &Group) {
     loop {
         tokio::select! {
             biased;
-            () = next(&mut lookups) => look_up(group).await,
+            () = due(&mut names) => look_up(group, &mut names).await,
             () = next(&mut looks) => look_at_all(group).await,
             _ = census.tick() => count(group),
         }
@@ -65,20 +64,58 @@ async fn next(interval: &mut Option<Interval>) {
     }
 }
 
+/// The name of a group, and when it is looked up next.
+struct Names<'s> {
+    settings: &'s DnsSettings,
+    next: Pin<Box<Sleep>>,
+    /// In a row.
+    failures: u16,
+}
+
+impl<'s> Names<'s> {
+    /// The first time is now.
+    fn new(settings: &'s DnsSettings) -> Self {
+        Self {
+            settings,
+            next: Box::pin(sleep(Duration::ZERO)),
+            failures: 0,
+        }
+    }
+}
+
+/// The moment for a lookup, if there is any.
+async fn due(names: &mut Option<Names<'_>>) {
+    match names {
+        Some(names) => names.next.as_mut().await,
+        None => pending().await,
+    }
+}
+
 /// A failed lookup, and one that finds nobody, leaves the members of the last good one.
-async fn look_up(group: &Group) {
-    let Some(dns) = &group.settings.dns else {
+async fn look_up(group: &Group, names: &mut Option<Names<'_>>) {
+    let Some(names) = names else {
         return;
     };
-    let found = lookup::addresses(dns).await;
+    let found = lookup::find(names.settings).await;
     LookedUp {
         group: &group.name,
         error: found.as_ref().err(),
+        failures: names.failures,
     }
     .emit(&group.meters);
-    if let Ok(addresses) = found {
-        group.become_these(&addresses);
-    }
+    let good_for = match found {
+        Ok(found) => {
+            names.failures = 0;
+            group.become_these(&found.addresses);
+            found.good_for
+        }
+        Err(_told) => {
+            names.failures = names.failures.saturating_add(1);
+            None
+        }
+    };
+    let next = Instant::now() + names.settings.next_after(good_for);
+    names.next.as_mut().reset(next);
 }
 
 /// Looks at all pages at the same time; a look that is cut off by the end of the task changes nothing.

@@ -35,6 +35,7 @@ mod health;
 mod hooks;
 mod inspecting;
 mod limits;
+mod names;
 mod origins;
 mod plain;
 mod poisoning;

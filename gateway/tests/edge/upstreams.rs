@@ -25,7 +25,7 @@ fn grouped(origins: &[&Replica], more: Value) -> Value {
 }
 
 /// The same under another name, to tell its series from those of other tests.
-fn called(name: &str, mut settings: Value) -> Value {
+pub(crate) fn called(name: &str, mut settings: Value) -> Value {
     let group = settings["upstreams"]["api"].take();
     settings["upstreams"] = json!({ name: group });
     settings["routes"][4]["forward"]["upstreams"] = json!(name);
@@ -33,16 +33,24 @@ fn called(name: &str, mut settings: Value) -> Value {
 }
 
 /// How often this happened to upstreams of a group.
-fn times(group: &str, outcome: &str) -> u64 {
+pub(crate) fn times(group: &str, outcome: &str) -> u64 {
+    counted("sallyport_upstream_changes_total", group, outcome)
+}
+
+/// How often looking for the upstreams of a group came to this.
+pub(crate) fn lookups(group: &str, outcome: &str) -> u64 {
+    counted("sallyport_upstream_lookups_total", group, outcome)
+}
+
+fn counted(metric: &str, group: &str, outcome: &str) -> u64 {
     let text = sallyport_telemetry::metrics::install().render();
-    let series =
-        format!("sallyport_upstream_changes_total{{group=\"{group}\",outcome=\"{outcome}\"}} ");
+    let series = format!("{metric}{{group=\"{group}\",outcome=\"{outcome}\"}} ");
     let mut lines = text.lines();
     let count = lines.find_map(|line| line.strip_prefix(&series));
     count.unwrap().parse().unwrap()
 }
 
-fn with_group(mut group: Value, more: Value) -> Value {
+pub(crate) fn with_group(mut group: Value, more: Value) -> Value {
     let fields = group.as_object_mut().unwrap();
     fields.extend(more.as_object().unwrap().clone());
     let mut settings = settings();
@@ -57,11 +65,11 @@ fn undaunted() -> Value {
     json!({"ejection": {"failures": 0}, "circuit": {"failures": 0, "failure_percent": 0}})
 }
 
-async fn status(door: &Door) -> u16 {
+pub(crate) async fn status(door: &Door) -> u16 {
     door.ask(get("/ops/queue")).await.status
 }
 
-async fn statuses(door: &Door, count: usize) -> Vec<u16> {
+pub(crate) async fn statuses(door: &Door, count: usize) -> Vec<u16> {
     let mut statuses = Vec::new();
     for _ in 0..count {
         statuses.push(status(door).await);
@@ -69,7 +77,7 @@ async fn statuses(door: &Door, count: usize) -> Vec<u16> {
     statuses
 }
 
-async fn wait_until(what: impl Fn() -> bool) {
+pub(crate) async fn wait_until(what: impl Fn() -> bool) {
     let waiting = async {
         while !what() {
             tokio::time::sleep(Duration::from_millis(5)).await;
