@@ -6,6 +6,7 @@
 mod backups;
 mod certificates;
 mod cli;
+mod cluster;
 mod commands;
 mod dev_certificates;
 mod dev_secrets;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use sallyport_config::{Effective, Environment, Mistake};
 
 use crate::cli::Places;
+use crate::cluster;
 use crate::commands::Misconfigured;
 use crate::dev_secrets;
 use crate::settings::{self, Settings};
@@ -16,8 +17,9 @@ use crate::settings::{self, Settings};
 /// [`Misconfigured`] with every mistake, or that the data folder cannot be written.
 pub(crate) fn settings(places: &Places) -> anyhow::Result<(Settings, Vec<Effective>)> {
     let environment = environment(places)?;
-    let loaded = settings::load(places.config.as_deref(), environment);
+    let loaded = settings::load(places.config.as_deref(), environment.clone());
     let (mut settings, effective) = loaded.map_err(Misconfigured)?;
+    cluster::complete(&mut settings.gateway, &environment).map_err(Misconfigured)?;
     let spool = &mut settings.stores.queue.spool.directory;
     if spool.as_os_str().is_empty() {
         *spool = places.data.join("spool");

@@ -68,7 +68,7 @@ pub use settings::{
     AcceptSettings, AcmeChallenge, AcmeSettings, AddressSettings, AuthoritiesError, BotSettings,
     CacheSettings, CertificateSettings, CircuitSettings, ClientCertificateSettings,
     ConnectionSettings, CookieSettings, CookieUse, CorsSettings, Denied, DenyFileError, Dimension,
-    DnsSettings, Door, EjectionSettings, Embeddable, FailureBody, ForwardSettings,
-    HealthCheckSettings, HealthPage, HttpService, LimitSettings, RateSettings, RetrySettings,
-    RouteSettings, Serves, Settings, StrangerSettings, UpstreamSettings,
+    DnsSettings, Door, EjectionSettings, Embeddable, EndpointPort, FailureBody, ForwardSettings,
+    HealthCheckSettings, HealthPage, HttpService, KubernetesSettings, LimitSettings, RateSettings,
+    RetrySettings, RouteSettings, Serves, Settings, StrangerSettings, UpstreamSettings,
 };

@@ -35,7 +35,7 @@ pub use answers::{
 pub use certificates::CertificateSettings;
 pub use client_certificates::{AuthoritiesError, ClientCertificateSettings};
 pub(crate) use discovery::DnsQuestion;
-pub use discovery::DnsSettings;
+pub use discovery::{DnsSettings, EndpointPort, KubernetesSettings};
 pub use limits::{Dimension, LimitSettings, RateSettings};
 pub(crate) use routes::NAME_ENDS;
 pub use routes::{ForwardSettings, HealthPage, RouteSettings};
@@ -158,6 +158,15 @@ impl Settings {
     pub fn client_certificates(&mut self) -> impl Iterator<Item = &mut ClientCertificateSettings> {
         let routes = self.routes.iter_mut();
         routes.filter_map(|route| route.client_certificate.as_mut())
+    }
+
+    /// The services of a Kubernetes cluster that groups of upstreams are found by, to be completed with what a pod is told of its
+    /// cluster.
+    pub fn services_of_the_cluster(
+        &mut self,
+    ) -> impl Iterator<Item = (&str, &mut KubernetesSettings)> {
+        let groups = self.upstreams.iter_mut();
+        groups.filter_map(|(name, group)| Some((name.as_str(), group.kubernetes.as_mut()?)))
     }
 
     /// Whether the development certificate is all that is shown.

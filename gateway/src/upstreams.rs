@@ -1,10 +1,10 @@
-//! Upstreams in groups: several that do the same, found by address or by name, the least loaded asked first, those that fail left alone.
+//! Upstreams in groups: several that do the same, found by address, by name or by their cluster, the least loaded asked first, those that fail left alone.
 //!
 //! It exists so that a service behind the edge can have several processes, and lose one, without anybody noticing. What crosses the
 //! edge is for [`crate::forward`]; a route with a single `upstream` has nothing of this and costs nothing of it.
 //!
 //! Reading order: `passage` follows a request → [`Group`] chooses → `member` and `circuit` remember → `keeper` looks upstreams up
-//! and at their pages. `patience` and `websocket` are for answers without an end, on any route.
+//! and at their pages, `kubernetes` is told of them. `patience` and `websocket` are for answers without an end, on any route.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ mod circuit;
 mod group;
 mod health;
 mod keeper;
+mod kubernetes;
 mod lookup;
 mod member;
 mod nobody;
@@ -28,6 +29,7 @@ mod tally;
 pub(crate) mod websocket;
 
 pub(crate) use group::{Failure, Group};
+pub(crate) use kubernetes::KubernetesError;
 pub(crate) use lookup::LookupError;
 pub(crate) use member::State;
 pub(crate) use nobody::NoUpstream;

@@ -1,15 +1,21 @@
-//! Where a group's upstreams are found: behind a name.
+//! Where a group's upstreams are found: behind a name, or in the endpoints of a Kubernetes service.
 //!
 //! It exists apart from the groups because who finds upstreams knows nothing of what is done with them. Asking is for
 //! [`crate::upstreams`].
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use url::{Host, Url};
 use validator::{Validate, ValidationError};
 
 use super::refuse;
+
+/// Where Kubernetes puts what a pod needs to speak to the API server.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// A name that is looked up again and again.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
@@ -69,6 +75,71 @@ impl DnsSettings {
     }
 }
 
+/// A service of a Kubernetes cluster, whose endpoints the API server tells.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct KubernetesSettings {
+    /// Its name.
+    #[validate(custom(function = "is_a_label"))]
+    pub service: String,
+    /// The namespace that it is in; absent: the edge's own.
+    #[validate(custom(function = "is_a_label"))]
+    pub namespace: Option<String>,
+    /// The name that the port has in the service, or the port's number at the pods.
+    #[validate(custom(function = "is_a_port"))]
+    pub port: EndpointPort,
+    /// Where the API server is, as in `https://10.96.0.1:443`; absent: where the cluster tells its pods that it is.
+    /// `http` is for a proxy on this machine, such as `kubectl proxy`, which gets no token.
+    #[validate(custom(function = "is_an_api_server"))]
+    pub api_server: Option<Url>,
+    /// The token of the edge's service account. It is read again for every question, since it is exchanged every hour.
+    #[serde(default = "default_token_file")]
+    pub token_file: PathBuf,
+    /// The authorities, in PEM, one of which has signed the API server's certificate.
+    #[serde(default = "default_ca_file")]
+    pub ca_file: PathBuf,
+}
+
+fn default_token_file() -> PathBuf {
+    Path::new(SERVICE_ACCOUNT).join("token")
+}
+
+fn default_ca_file() -> PathBuf {
+    Path::new(SERVICE_ACCOUNT).join("ca.crt")
+}
+
+/// One of the ports of a service.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(
+    untagged,
+    expecting = "must be the name of a port, or its number from 1 to 65535"
+)]
+pub enum EndpointPort {
+    /// By its number at the pods, which may differ from the service's.
+    Number(NonZeroU16),
+    /// By its name.
+    Name(String),
+}
+
+impl KubernetesSettings {
+    /// The file that holds the namespace of the edge's own pod.
+    pub fn namespace_file() -> PathBuf {
+        Path::new(SERVICE_ACCOUNT).join("namespace")
+    }
+
+    /// Where the API server is that a pod is told of by the variables `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`;
+    /// nothing if they make no sense.
+    pub fn api_server_at(host: &str, port: &str) -> Option<Url> {
+        let port: NonZeroU16 = port.parse().ok()?;
+        let host = match host.parse::<IpAddr>() {
+            Ok(IpAddr::V6(address)) => format!("[{address}]"),
+            Ok(IpAddr::V4(_)) | Err(_) => host.to_owned(),
+        };
+        let url = Url::parse(&format!("https://{host}:{port}")).ok()?;
+        is_an_api_server(&url).is_ok().then_some(url)
+    }
+}
+
 fn is_a_plain_label(label: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     (1..=63).contains(&label.len()) && label.bytes().all(plain)
@@ -107,6 +178,47 @@ fn can_be_asked(dns: &DnsSettings) -> Result<(), ValidationError> {
     Ok(())
 }
 
+/// What Kubernetes takes for the names of services, namespaces and ports (RFC 1123, in lower case).
+fn is_a_label(label: &str) -> Result<(), ValidationError> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_inside = !label.starts_with('-') && !label.ends_with('-');
+    if (1..=63).contains(&label.len()) && label.bytes().all(plain) && is_inside {
+        return Ok(());
+    }
+    Err(refuse(
+        "label",
+        "must be 1–63 small letters, digits and hyphens, as Kubernetes has it",
+    ))
+}
+
+fn is_a_port(port: &EndpointPort) -> Result<(), ValidationError> {
+    match port {
+        EndpointPort::Name(name) => is_a_label(name),
+        EndpointPort::Number(_) => Ok(()),
+    }
+}
+
+fn is_an_api_server(url: &Url) -> Result<(), ValidationError> {
+    let is_here = match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(_)) | None => false,
+    };
+    let is_sealed = match url.scheme() {
+        "https" => url.host().is_some(),
+        "http" => is_here,
+        _ => false,
+    };
+    let is_bare = url.username().is_empty() && url.password().is_none();
+    if is_sealed && is_bare && url.query().is_none() && url.fragment().is_none() {
+        return Ok(());
+    }
+    Err(refuse(
+        "api_server",
+        "must be like https://10.96.0.1:443, or http to an address of this machine",
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -115,6 +227,16 @@ mod tests {
 
     fn dns(value: serde_json::Value) -> DnsSettings {
         serde_json::from_value(value).unwrap()
+    }
+
+    fn kubernetes(more: serde_json::Value) -> Result<KubernetesSettings, String> {
+        let mut value = json!({"service": "api", "port": "http"});
+        let fields = more.as_object().unwrap().clone();
+        value.as_object_mut().unwrap().extend(fields);
+        let settings: KubernetesSettings =
+            serde_json::from_value(value).map_err(|error| error.to_string())?;
+        settings.validate().map_err(|errors| errors.to_string())?;
+        Ok(settings)
     }
 
     #[test]
@@ -143,5 +265,51 @@ mod tests {
         );
         assert!(dns(json!({"name": name})).validate().is_err());
         assert!(dns(json!({"name": "api.test"})).validate().is_err());
+    }
+
+    #[test]
+    fn a_port_has_a_name_or_a_number() {
+        let port = |port| kubernetes(json!({"port": port})).map(|settings| settings.port);
+
+        assert_eq!(port(json!("http")), Ok(EndpointPort::Name("http".into())));
+        let number = NonZeroU16::new(8080).unwrap();
+        assert_eq!(port(json!(8080)), Ok(EndpointPort::Number(number)));
+        for wrong in [json!(0), json!(70_000), json!("HTTP"), json!("")] {
+            assert!(port(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_token_travels_over_tls_alone() {
+        let at = |url: &str| kubernetes(json!({"api_server": url}));
+
+        for good in ["https://10.96.0.1:443", "https://k8s.test/clusters/one"] {
+            assert!(at(good).is_ok(), "{good}");
+        }
+        assert!(at("http://127.0.0.1:8001").is_ok());
+        assert!(at("http://[::1]:8001").is_ok());
+        for bad in [
+            "http://10.96.0.1",
+            "http://localhost:8001",
+            "https://a:b@k8s.test",
+            "https://k8s.test?a=b",
+            "ftp://k8s.test",
+        ] {
+            assert!(at(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_pod_is_told_where_the_api_server_is() {
+        let at = |host, port| {
+            KubernetesSettings::api_server_at(host, port).map(|url| String::from(url.as_str()))
+        };
+
+        let v4 = at("10.96.0.1", "443");
+        assert_eq!(v4.as_deref(), Some("https://10.96.0.1/"));
+        let v6 = at("fd00::1", "6443");
+        assert_eq!(v6.as_deref(), Some("https://[fd00::1]:6443/"));
+        assert_eq!(at("10.96.0.1", "https"), None);
+        assert_eq!(at("", "443"), None);
     }
 }

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use serde::Deserialize;
 use validator::{Validate, ValidationError};
 
-use super::{DnsSettings, Settings, refuse, routes};
+use super::{DnsSettings, KubernetesSettings, Settings, refuse, routes};
 
 /// Each has series of its own.
 const GROUPS_MAX: usize = 64;
@@ -27,6 +27,9 @@ pub struct UpstreamSettings {
     /// Or the name that they have.
     #[validate(nested)]
     pub dns: Option<DnsSettings>,
+    /// Or the service of a Kubernetes cluster that they are behind.
+    #[validate(nested)]
+    pub kubernetes: Option<KubernetesSettings>,
     /// How it is found out whether one works; absent: by what becomes of requests alone.
     #[validate(nested)]
     pub health: Option<HealthCheckSettings>,
@@ -219,8 +222,16 @@ pub(super) fn are_known(settings: &Settings) -> Result<(), ValidationError> {
 }
 
 fn is_found_one_way(group: &UpstreamSettings) -> Result<(), ValidationError> {
-    if group.addresses.is_empty() != group.dns.is_some() {
-        return Err(refuse("not_one_way", "either addresses or dns must be set"));
+    let ways = [
+        !group.addresses.is_empty(),
+        group.dns.is_some(),
+        group.kubernetes.is_some(),
+    ];
+    if ways.into_iter().filter(|is_set| *is_set).count() != 1 {
+        return Err(refuse(
+            "not_one_way",
+            "one of addresses, dns and kubernetes must be set",
+        ));
     }
     let mut sorted = group.addresses.clone();
     sorted.sort_unstable();

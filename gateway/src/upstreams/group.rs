@@ -88,7 +88,7 @@ impl Group {
         let known = before.map(|before| before.members.load_full());
         let known = known.as_deref().map_or(&[][..], Vec::as_slice);
         let addresses: Vec<_> = if settings.addresses.is_empty() {
-            // Until the name server says where they are.
+            // Until the name server, or the cluster, says where they are.
             known.iter().map(|member| member.address).collect()
         } else {
             settings.addresses.clone()
@@ -289,6 +289,9 @@ impl fmt::Display for Group {
         write!(formatter, "the group {} (", self.name)?;
         if let Some(dns) = &self.settings.dns {
             return write!(formatter, "what {} stands for)", dns.name);
+        }
+        if let Some(kubernetes) = &self.settings.kubernetes {
+            return write!(formatter, "the service {})", kubernetes.service);
         }
         let addresses: Vec<_> = self
             .settings

@@ -1,4 +1,4 @@
-//! The task that keeps a group up to date: looks its name up, looks at the pages of its members, and counts them.
+//! The task that keeps a group up to date: looks its name up or follows its service, looks at the pages of its members, and counts them.
 //!
 //! It exists so that no request waits for any of that. One task per group; it ends with the edge, or when other settings have taken
 //! the place of its group's.
@@ -14,7 +14,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep, interval, sleep}
 use tokio_util::sync::CancellationToken;
 
 use super::group::Group;
-use super::{health, lookup};
+use super::{health, kubernetes, lookup};
 use crate::events::upstreams::{LookedUp, What};
 use crate::settings::DnsSettings;
 
@@ -29,6 +29,7 @@ pub(super) async fn keep(group: Arc<Group>, stop: CancellationToken) {
         () = stop.cancelled() => {}
         () = group.retired.cancelled() => {}
         () = keep_on(&group) => {}
+        () = kubernetes::follow(&group) => {}
     }
 }
 

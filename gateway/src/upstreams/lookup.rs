@@ -17,6 +17,7 @@ use hickory_resolver::proto::rr::{Name, RData, rdata::SRV};
 use hickory_resolver::{Resolver, TokioResolver};
 use tokio::time::timeout;
 
+use super::KubernetesError;
 use crate::settings::{DnsQuestion, DnsSettings, MEMBERS_MAX};
 
 /// The longest that a lookup may take; name servers are near.
@@ -25,7 +26,7 @@ const LOOKUP_DEADLINE: Duration = Duration::from_secs(3);
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(700);
 const ASK_AGAIN_MAX: usize = 3;
 
-/// Why a name gave no addresses.
+/// Why nobody was found.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LookupError {
     /// The machine's resolver could not be asked, or does not know the name.
@@ -49,6 +50,9 @@ pub(crate) enum LookupError {
     /// The name is there and has no address.
     #[error("the name has no address")]
     Nobody,
+    /// The cluster does not say.
+    #[error("the endpoints of the service are not known")]
+    Kubernetes(#[source] KubernetesError),
 }
 
 /// What a name stands for.

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use crate::refusal::whole_seconds;
 
-/// How long it may take until a name that has never been found is.
+/// How long it may take until one is found.
 const UNKNOWN_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Why no upstream of a group is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoUpstream {
-    /// None is known: its name has never been looked up with success.
+    /// None is known: its name has never been looked up with success, or its service has no endpoint that may be asked.
     Unknown,
     /// All have as much in hand as they may; try again after so long.
     Busy(Duration),

@@ -8,6 +8,7 @@
     reason = "in a test a panic is the report"
 )]
 
+mod cluster;
 mod door;
 mod origin;
 mod replica;
@@ -34,6 +35,7 @@ mod github;
 mod health;
 mod hooks;
 mod inspecting;
+mod kubernetes;
 mod limits;
 mod names;
 mod origins;
