@@ -20,7 +20,7 @@ use crate::events::Meters;
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
 use crate::routes::{Forwarding, Target};
-use crate::upstreams::{Failure, Passage, Patience, PatientConnect, Wish, websocket};
+use crate::upstreams::{Failure, Passage, StreamConnect, StreamIdleTimeout, Wish, websocket};
 
 /// Whom a request comes from, as its access token has proved.
 const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
@@ -48,10 +48,10 @@ pub(crate) const OURS: [HeaderName; 3] = [
     REQUEST_ID,
 ];
 
-/// Shorter than any upstream's own patience, so that a request seldom meets a connection that is being closed.
+/// Shorter than any upstream's own timeout, so that a request seldom meets a connection that is being closed.
 const KEPT_IDLE: Duration = Duration::from_secs(20);
-/// Tells connections with a patience of their own from all others, which are kept and used again.
-const PATIENT_CONNECTIONS: u64 = 1;
+/// Tells connections with a stream's timeout from all others, which are kept and used again.
+const STREAM_CONNECTIONS: u64 = 1;
 /// What a stream of events is.
 const EVENT_STREAM: &str = "text/event-stream";
 
@@ -80,12 +80,12 @@ pub(crate) fn peer(
         options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
     }
     if passage.wish != Wish::Answer {
-        let patience = Patience::new(forwarding.answer_deadline);
-        options.custom_l4 = Some(Arc::new(PatientConnect(Arc::clone(&patience))));
+        let idle_timeout = StreamIdleTimeout::new(forwarding.answer_deadline);
+        options.custom_l4 = Some(Arc::new(StreamConnect(Arc::clone(&idle_timeout))));
         options.read_timeout = None;
         options.idle_timeout = Some(Duration::ZERO);
-        peer.group_key = PATIENT_CONNECTIONS;
-        passage.patience = Some(patience);
+        peer.group_key = STREAM_CONNECTIONS;
+        passage.idle_timeout = Some(idle_timeout);
     }
     Ok(peer)
 }
@@ -149,8 +149,8 @@ pub(crate) fn admit_answer(
         passage.stream_began = Some(Instant::now());
         // Somebody who stops to read is gone, too.
         session.set_write_timeout(Some(idle));
-        if let Some(patience) = &passage.patience {
-            patience.allow(idle);
+        if let Some(idle_timeout) = &passage.idle_timeout {
+            idle_timeout.allow(idle);
         }
     }
     Ok(())

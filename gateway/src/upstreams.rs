@@ -4,7 +4,7 @@
 //! edge is for [`crate::forward`]; a route with a single `upstream` has nothing of this and costs nothing of it.
 //!
 //! Reading order: `passage` follows a request → [`Group`] chooses → `member` and `circuit` remember → `keeper` looks upstreams up
-//! and at their pages, `kubernetes` is told of them. `patience` and `websocket` are for answers without an end, on any route.
+//! and at their pages, `kubernetes` is told of them. `stream_idle_timeout` and `websocket` are for answers without an end, on any route.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ mod lookup;
 mod member;
 mod nobody;
 mod passage;
-mod patience;
+mod stream_idle_timeout;
 mod tally;
 pub(crate) mod websocket;
 
@@ -34,7 +34,7 @@ pub(crate) use lookup::LookupError;
 pub(crate) use member::State;
 pub(crate) use nobody::NoUpstream;
 pub(crate) use passage::{Passage, TRIES_MAX, Wish};
-pub(crate) use patience::{Patience, PatientConnect};
+pub(crate) use stream_idle_timeout::{StreamConnect, StreamIdleTimeout};
 
 /// All groups, by name.
 #[derive(Default)]

@@ -11,7 +11,7 @@ use http::StatusCode;
 
 use super::group::{Failure, Group, Lease, Tried};
 use super::nobody::NoUpstream;
-use super::patience::Patience;
+use super::stream_idle_timeout::StreamIdleTimeout;
 
 /// How often a request is sent. Kept connections die together when a worker leaves, so one more try than two.
 pub(crate) const TRIES_MAX: usize = 3;
@@ -33,7 +33,7 @@ pub(crate) enum Wish {
 pub(crate) struct Passage {
     pub(crate) wish: Wish,
     /// Of the connection of the present try, where it has its own.
-    pub(crate) patience: Option<Arc<Patience>>,
+    pub(crate) idle_timeout: Option<Arc<StreamIdleTimeout>>,
     /// Whether the WebSocket has begun: what follows is no HTTP.
     pub(crate) is_tunnel: bool,
     /// When an answer without an end began.
@@ -83,9 +83,9 @@ impl Passage {
 
     /// Whether the connection of the present try was silent for too long.
     pub(crate) fn was_silent(&self) -> bool {
-        self.patience
+        self.idle_timeout
             .as_ref()
-            .is_some_and(|patience| patience.is_over())
+            .is_some_and(|idle_timeout| idle_timeout.is_over())
     }
 
     /// Whether the request may be sent once more, which counts as done. A single upstream knows no budget.

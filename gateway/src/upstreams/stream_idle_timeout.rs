@@ -2,7 +2,7 @@
 //!
 //! It exists because an answer has two kinds of waiting. Until its head is there, an upstream that says nothing is slow. After that,
 //! a stream of events or a WebSocket may be silent for minutes and be well. Pingora knows one time for both, so a
-//! request that wants such an answer gets a connection of its own, whose patience changes when the head has come; other requests have
+//! request that wants such an answer gets a connection of its own, whose timeout changes when the head has come; other requests have
 //! nothing of this. What is read and what is written both count as a sign of life.
 
 use std::fmt;
@@ -26,12 +26,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How long one connection may be silent, for those who make it and those who change it.
 #[derive(Debug)]
-pub(crate) struct Patience {
+pub(crate) struct StreamIdleTimeout {
     silence_ms_max: AtomicU64,
     is_over: AtomicBool,
 }
 
-impl Patience {
+impl StreamIdleTimeout {
     pub(crate) fn new(silence_max: Duration) -> Arc<Self> {
         Arc::new(Self {
             silence_ms_max: AtomicU64::new(millis(silence_max)),
@@ -59,12 +59,12 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Makes a connection of this patience. The deadline for that is Pingora's.
+/// Makes a connection with this timeout. The deadline for that is Pingora's.
 #[derive(Debug)]
-pub(crate) struct PatientConnect(pub(crate) Arc<Patience>);
+pub(crate) struct StreamConnect(pub(crate) Arc<StreamIdleTimeout>);
 
 #[async_trait]
-impl Connect for PatientConnect {
+impl Connect for StreamConnect {
     async fn connect(&self, address: &PeerAddress) -> pingora::Result<Stream> {
         let address = address.as_inet().copied();
         let address: SocketAddr = address.ok_or_else(|| {
@@ -77,9 +77,9 @@ impl Connect for PatientConnect {
             };
             Error::because(kind, "for an answer without an end", error)
         })?;
-        let socket = PatientSocket {
+        let socket = StreamSocket {
             stream,
-            patience: Arc::clone(&self.0),
+            idle_timeout: Arc::clone(&self.0),
             heard: Instant::now(),
             alarm: Box::pin(sleep_until(Instant::now() + self.0.silence_max())),
         };
@@ -87,23 +87,23 @@ impl Connect for PatientConnect {
     }
 }
 
-struct PatientSocket {
+struct StreamSocket {
     stream: TcpStream,
-    patience: Arc<Patience>,
+    idle_timeout: Arc<StreamIdleTimeout>,
     /// When there was last a sign of life.
     heard: Instant,
     alarm: Pin<Box<Sleep>>,
 }
 
-impl PatientSocket {
+impl StreamSocket {
     /// Ready once the silence has lasted too long. Wakes the task when it may have.
     fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.alarm.as_mut().poll(context));
-            // There may have been a sign of life, or other patience, since the alarm was set.
-            let over_at = self.heard + self.patience.silence_max();
+            // There may have been a sign of life, or another timeout, since the alarm was set.
+            let over_at = self.heard + self.idle_timeout.silence_max();
             if over_at <= Instant::now() {
-                self.patience.is_over.store(true, Ordering::Relaxed);
+                self.idle_timeout.is_over.store(true, Ordering::Relaxed);
                 return Poll::Ready(());
             }
             self.alarm.as_mut().reset(over_at);
@@ -111,7 +111,7 @@ impl PatientSocket {
     }
 }
 
-impl AsyncRead for PatientSocket {
+impl AsyncRead for StreamSocket {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -127,7 +127,7 @@ impl AsyncRead for PatientSocket {
     }
 }
 
-impl AsyncWrite for PatientSocket {
+impl AsyncWrite for StreamSocket {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -148,7 +148,7 @@ impl AsyncWrite for PatientSocket {
     }
 }
 
-impl VirtualSocket for PatientSocket {
+impl VirtualSocket for StreamSocket {
     fn set_socket_option(&self, option: VirtualSockOpt) -> io::Result<()> {
         match option {
             VirtualSockOpt::NoDelay => self.stream.set_nodelay(true),
@@ -158,7 +158,7 @@ impl VirtualSocket for PatientSocket {
     }
 }
 
-impl fmt::Debug for PatientSocket {
+impl fmt::Debug for StreamSocket {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.stream.fmt(formatter)
     }
