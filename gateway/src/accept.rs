@@ -14,7 +14,7 @@ use http::{HeaderMap, StatusCode};
 use pingora::proxy::Session;
 use sallyport_queue::{AcceptError, Accepted, Intake, Key, NewMessage, PayloadFormat, Priority};
 use sallyport_security::inspection::Format;
-use sallyport_sources::{Arrival, Delivery};
+use sallyport_sources::{Arrival, Delivery, Urgency};
 use sallyport_telemetry::Chain;
 
 use crate::answer::Answer;
@@ -26,6 +26,7 @@ use crate::inspection::inspect_body;
 use crate::limits::{self, Asker};
 use crate::refusal::Refusal;
 use crate::routes::{Accepting, Bot, Route};
+use crate::settings::Importance;
 
 /// The longest wait that a sender is asked for; Telegram would honour up to an hour.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
@@ -80,6 +81,10 @@ impl Desk<'_> {
         exchange: &mut Exchange,
         body_decides: bool,
     ) -> Result<Answer, Refusal> {
+        if self.bot.importance < Importance::Interactive {
+            // What may wait need not even be read.
+            self.admit()?;
+        }
         #[cfg(feature = "fail-points")]
         sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K0).await;
         let body = body::read(session, self.accepting.body_bytes_max, self.haste).await;
@@ -98,6 +103,10 @@ impl Desk<'_> {
                 return Ok(Answer::reply(Some(reply)));
             }
         };
+        // What somebody waits for by the clock, or wants to stop, is told by the body alone, and never turned away (law L10).
+        if self.bot.importance == Importance::Interactive && delivery.urgency == Urgency::InOrder {
+            self.admit()?;
+        }
         self.limit(session, exchange, &delivery).await?;
         self.inspect(exchange, delivery.payload.as_deref().unwrap_or(&body))?;
         #[cfg(feature = "fail-points")]
@@ -105,12 +114,23 @@ impl Desk<'_> {
         let answer = Answer::reply(reply);
         let message = self.message(delivery, body, exchange, answer.status());
         // What was stored, and what had been stored before, is counted where it is stored.
+        let gate = self.route.gate.as_ref();
+        let waiting = gate.map(|gate| gate.enter(Instant::now()));
         let stored = self.shelf.accept(message).await;
         let accepted = stored.map_err(|error| refused(&error))?;
+        if let Some(waiting) = waiting {
+            waiting.answered(Instant::now());
+        }
         #[cfg(feature = "fail-points")]
         sallyport_telemetry::points::reach(sallyport_telemetry::points::Point::K3).await;
         exchange.repeats = accepted.repeats();
         Ok(answer)
+    }
+
+    /// Lets the webhook in, as far as the house can bear it.
+    fn admit(&self) -> Result<(), Refusal> {
+        let gate = self.route.gate.as_ref();
+        gate.map_or(Ok(()), |gate| gate.admit(self.bot.importance))
     }
 
     /// Asks of a body what its head could not answer. Until then it is a stranger's: what is refused counts for the address, as

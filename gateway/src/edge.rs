@@ -169,6 +169,7 @@ impl ProxyHttp for Edge {
         session: &mut Session,
         ctx: &mut Self::CTX,
     ) -> Result<Box<HttpPeer>> {
+        let is_whole = session.is_body_empty();
         let head = session.req_header();
         let exchange = ctx.as_mut().ok_or_else(no_forward_route)?;
         // Whoever is asked again gets the whole body again.
@@ -179,7 +180,12 @@ impl ProxyHttp for Edge {
             .and_then(Route::forwarding)
             .ok_or_else(no_forward_route)?;
         match forward::peer(forwarding, &mut exchange.passage, head) {
-            Ok(peer) => Ok(Box::new(peer)),
+            Ok(peer) => {
+                if is_whole {
+                    exchange.sent();
+                }
+                Ok(Box::new(peer))
+            }
             Err(refusal) => Err(refused(exchange, refusal)),
         }
     }

@@ -22,6 +22,7 @@ use crate::routes::{Accepting, RouteTable};
 
 pub(crate) mod acme;
 pub(crate) mod certificates;
+pub(crate) mod shedding;
 pub(crate) mod upstreams;
 
 /// Log lines and traces of refused requests, per reason and second.

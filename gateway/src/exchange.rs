@@ -172,6 +172,15 @@ impl Exchange {
         until.saturating_duration_since(self.started)
     }
 
+    /// All of it is on its way to an upstream. Whoever sends slowly is not waited for.
+    pub(crate) fn sent(&mut self) {
+        let gate = self.route.as_ref().and_then(|route| route.gate.as_ref());
+        // An upstream may have answered before the end of the body.
+        if let Some(gate) = gate.filter(|_| self.status.is_none()) {
+            self.passage.sent(gate);
+        }
+    }
+
     /// What the inspection found, whether or not the request was refused for it.
     pub(crate) fn findings(&self) -> Option<&Findings> {
         let findings = match &self.refusal {

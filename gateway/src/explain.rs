@@ -21,7 +21,7 @@ use crate::problem;
 use crate::refusal::{Limited, Refusal};
 use crate::routes::{Accepting, Action, Bot, Found};
 use crate::rules::{InvalidRules, Rules};
-use crate::settings::Settings;
+use crate::settings::{Importance, Settings};
 
 /// A request that somebody asks about, as HTTP/1.1 would carry it.
 #[derive(Clone, Debug)]
@@ -91,6 +91,8 @@ pub struct Explanation {
     pub steps: Vec<Step>,
     /// The limits that it would count against: name, and how much in how long.
     pub limits: Vec<String>,
+    /// How much is lost when it is turned away while the house is slow; nothing for what never is, or was refused before.
+    pub importance: Option<Importance>,
     /// What would become of it.
     pub outcome: Outcome,
 }
@@ -120,12 +122,14 @@ pub fn explain(settings: &Settings, probe: &Probe) -> Result<Explanation, Invali
         client: probe.peer,
         route: None,
         limits: Vec::new(),
+        importance: None,
     };
     let outcome = explainer.follow(probe).unwrap_or_else(refused);
     let Explainer {
         client,
         route,
         limits,
+        importance,
         ..
     } = explainer;
     Ok(Explanation {
@@ -133,6 +137,7 @@ pub fn explain(settings: &Settings, probe: &Probe) -> Result<Explanation, Invali
         route,
         steps: steps.into_vec(),
         limits,
+        importance,
         outcome,
     })
 }
@@ -155,6 +160,7 @@ struct Explainer<'e> {
     client: IpAddr,
     route: Option<String>,
     limits: Vec<String>,
+    importance: Option<Importance>,
 }
 
 impl Explainer<'_> {
@@ -179,6 +185,9 @@ impl Explainer<'_> {
         let admitted = checks::admit(&asked, &found, &self.rules.strangers, self.meters)?;
         let named = found.route.limits.iter().map(|limit| limit.to_string());
         self.limits = admitted.limited.iter().map(told).chain(named).collect();
+        let has_gate = found.route.gate.is_some();
+        self.importance =
+            Some(importance(&found)).filter(|of| has_gate && *of != Importance::Vital);
         self.conclude(&found, &admitted, &head, probe)
     }
 
@@ -302,6 +311,13 @@ impl Explainer<'_> {
             Arrival::Question(_) => Outcome::Replied { source },
         })
     }
+}
+
+/// Of a webhook its hook knows it.
+fn importance(found: &Found<'_>) -> Importance {
+    let accepting = found.route.accepting();
+    let bot = accepting.and_then(|accepting| accepting.bot(found.rest));
+    bot.map_or(found.route.importance, |bot| bot.importance)
 }
 
 /// A limit as it is told.

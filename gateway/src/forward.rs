@@ -68,6 +68,7 @@ pub(crate) fn peer(
         Target::One(address) => *address,
         Target::Group(group) => passage.choose(group).map_err(Refusal::NoUpstream)?,
     };
+    passage.begin();
     passage.wish = wish(forwarding, head);
     let mut peer = HttpPeer::new(address, false, String::new());
     let options = &mut peer.options;

@@ -32,6 +32,7 @@ use crate::listeners::{self, Certificates, Connections, Doorway, Entrance, Linge
 use crate::recent;
 use crate::rules::{Changes, CurrentRules, InvalidRules, Rules};
 use crate::settings::{Door, Settings};
+use crate::shedding;
 use crate::upstreams::TRIES_MAX;
 
 /// A patient drain closes idle connections this long before its deadline, so that none is cut in the middle of an answer.
@@ -157,6 +158,11 @@ impl Gateway {
         };
         let upstreams = &handle.rules.load().upstreams;
         upstreams.keep(None, &handle.tracker, &handle.draining);
+        // Not needed to be ready: an edge that turns somebody away serves all others.
+        let capacity = parts.health.component("capacity", false);
+        let rules = Arc::clone(&handle.rules);
+        let watch = shedding::keep(rules, capacity, handle.draining.clone());
+        handle.tracker.spawn(watch);
         let doorway = Arc::new(handle.doorway(settings, parts));
         for (door, listener, tls) in [(Door::Http, http, None), (Door::Tls, tls, acceptor)] {
             let expects_proxy_header = settings.proxy_protocol.contains(&door);
@@ -260,6 +266,7 @@ impl GatewayHandle {
         let known = Some(&before.upstreams);
         rules.upstreams.keep(known, &self.tracker, &self.draining);
         rules.table.take_over_from(&before.table);
+        rules.shedding.take_over_from(&before.shedding);
         self.rules.store(Arc::new(rules));
         *current = settings.clone();
         Ok(changes)

@@ -50,6 +50,7 @@ mod networks;
 mod recent;
 mod routes;
 mod rules;
+mod shedding;
 mod upstreams;
 
 pub use accept::Shelf;
@@ -69,6 +70,7 @@ pub use settings::{
     CacheSettings, CertificateSettings, CircuitSettings, ClientCertificateSettings,
     ConnectionSettings, CookieSettings, CookieUse, CorsSettings, Denied, DenyFileError, Dimension,
     DnsSettings, Door, EjectionSettings, Embeddable, EndpointPort, FailureBody, ForwardSettings,
-    HealthCheckSettings, HealthPage, HttpService, KubernetesSettings, LimitSettings, RateSettings,
-    RetrySettings, RouteSettings, Serves, Settings, StrangerSettings, UpstreamSettings,
+    HealthCheckSettings, HealthPage, HttpService, Importance, KubernetesSettings, LimitSettings,
+    RateSettings, RetrySettings, RouteSettings, Serves, Settings, SheddingSettings,
+    StrangerSettings, TargetSettings, UpstreamSettings,
 };

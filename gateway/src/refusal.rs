@@ -70,6 +70,8 @@ pub(crate) enum Refusal {
     TooFast(Limited, StatusCode),
     /// Nothing durable takes messages now.
     NotStored(Duration),
+    /// The house is slow, and others are more important; how long to stay away.
+    Shed(Duration),
     /// Scripts of this origin may not do this.
     Origin,
     /// The upstream says itself that it failed, by this status, and perhaps when to come again. What else it says is not told.
@@ -130,7 +132,9 @@ impl Refusal {
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Signature(_) | Self::Token | Self::AccessToken(_) => StatusCode::UNAUTHORIZED,
             Self::TooFast(_, status) => *status,
-            Self::NotStored(_) | Self::NoUpstream(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotStored(_) | Self::NoUpstream(_) | Self::Shed(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Upstream => StatusCode::BAD_GATEWAY,
             Self::UpstreamTooSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -165,6 +169,7 @@ impl Refusal {
             Self::NotADelivery(..) => "not_a_delivery",
             Self::TooFast(..) => "rate_limited",
             Self::NotStored(_) => "not_stored",
+            Self::Shed(_) => "shed",
             Self::Origin => "origin",
             Self::UpstreamFailed(..) => "upstream_failed",
             Self::NoUpstream(why) => why.reason(),
@@ -195,6 +200,7 @@ impl Refusal {
             Self::NotADelivery(..) => &pages::INVALID_BODY,
             Self::TooFast(..) => &pages::RATE_LIMITED,
             Self::NotStored(_) => &pages::NOT_STORED,
+            Self::Shed(_) => &pages::OVERLOADED,
             Self::Origin => &pages::ORIGIN_NOT_ALLOWED,
             Self::UpstreamFailed(..) => &pages::UPSTREAM_FAILED,
             Self::NoUpstream(_) => &pages::UPSTREAM_UNAVAILABLE,
@@ -257,6 +263,7 @@ impl Refusal {
                 "Nothing was stored, because the store is away. Send it again in {} s.",
                 whole_seconds(*after)
             ),
+            Self::Shed(after) => overloaded(*after),
             Self::Origin => "Scripts of this origin may not use this path, or not in this way.".to_owned(),
             Self::UpstreamFailed(..) => {
                 "The service behind this path failed. Quote the code when you report it.".to_owned()
@@ -286,7 +293,7 @@ impl Refusal {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::TooFast(limited, _) => Some(limited.decision.retry_after),
-            Self::NotStored(after) => Some(*after),
+            Self::NotStored(after) | Self::Shed(after) => Some(*after),
             Self::UpstreamFailed(_, after) => *after,
             Self::NoUpstream(why) => Some(why.retry_after()),
             Self::Upstream | Self::UpstreamTooSlow => Some(Duration::from_secs(1)),
@@ -328,6 +335,13 @@ impl Refusal {
 pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     let rest = u64::from(duration.subsec_nanos() > 0);
     duration.as_secs().saturating_add(rest)
+}
+
+fn overloaded(after: Duration) -> String {
+    format!(
+        "There is more to do than can be done now, so nothing was done about this. Send it again in {} s.",
+        whole_seconds(after)
+    )
 }
 
 fn used_up(limited: &Limited) -> String {

@@ -18,7 +18,10 @@ use crate::cache::Cache;
 use crate::limits::{Limit, Limits};
 use crate::networks::OpenTo;
 use crate::rules::InvalidRules;
-use crate::settings::{ForwardSettings, HealthPage, NAME_ENDS, RouteSettings, Settings};
+use crate::settings::{
+    ForwardSettings, HealthPage, Importance, NAME_ENDS, RouteSettings, Settings,
+};
+use crate::shedding::{Gate, Shedding};
 use crate::upstreams::{Group, Upstreams};
 
 mod accepting;
@@ -48,6 +51,10 @@ pub(crate) struct Route {
     pub(crate) inspector: Option<Inspector>,
     /// Which client certificates open it, if it asks for one.
     pub(crate) client_check: Option<ClientCheck>,
+    /// How much is lost when its requests are turned away; of webhooks their hook knows.
+    pub(crate) importance: Importance,
+    /// What stands before that to which it leads, if anybody is ever turned away.
+    pub(crate) gate: Option<Arc<Gate>>,
     /// What it does.
     pub(crate) action: Action,
 }
@@ -114,6 +121,7 @@ impl RouteTable {
         settings: &Settings,
         limits: &Limits,
         upstreams: &Upstreams,
+        shedding: &Shedding,
         origin: Instant,
         before: Option<&Self>,
     ) -> Result<Self, InvalidRules> {
@@ -123,6 +131,8 @@ impl RouteTable {
             Ok(Arc::new(Route {
                 open_to: OpenTo::new(&settings.addresses, &route.from),
                 inspector: inspector(route.inspection(&settings.inspection).as_ref()),
+                importance: route.importance(),
+                gate: shedding.gate_of(route),
                 ..made
             }))
         };
@@ -191,6 +201,7 @@ impl Route {
                 Action::Accept(Accepting::new(
                     &settings.path,
                     accept,
+                    settings.importance,
                     origin,
                     before.and_then(Self::accepting),
                 )?),
@@ -277,6 +288,8 @@ impl Route {
             open_to: OpenTo::default(),
             inspector: None,
             client_check: None,
+            importance: Importance::Vital,
+            gate: None,
             action,
         }
     }

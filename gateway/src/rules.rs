@@ -19,6 +19,7 @@ use crate::limits::Limits;
 use crate::networks::DenyList;
 use crate::routes::RouteTable;
 use crate::settings::Settings;
+use crate::shedding::Shedding;
 use crate::upstreams::Upstreams;
 
 /// All of it.
@@ -31,6 +32,7 @@ pub(crate) struct Rules {
     /// Whether any route keeps answers.
     pub(crate) keeps_answers: bool,
     pub(crate) upstreams: Upstreams,
+    pub(crate) shedding: Shedding,
     /// Whether any route wants to see a client's certificate.
     pub(crate) asks_for_certificates: bool,
     limits: Limits,
@@ -100,7 +102,8 @@ impl Rules {
         let limits = Limits::new(&settings.limits, redis, origin, counted)?;
         let upstreams = Upstreams::new(&settings.upstreams, before.map(|rules| &rules.upstreams));
         let table = before.map(|rules| &rules.table);
-        let table = RouteTable::new(settings, &limits, &upstreams, origin, table)?;
+        let shedding = Shedding::new(settings, before.map(|rules| &rules.shedding));
+        let table = RouteTable::new(settings, &limits, &upstreams, &shedding, origin, table)?;
         let keeps_answers = table.caches().next().is_some();
         let asks_for_certificates = table.iter().any(|route| route.client_check.is_some());
         Ok(Self {
@@ -116,6 +119,7 @@ impl Rules {
             deny: DenyList::new(&settings.addresses),
             plain: Plain::new(settings),
             upstreams,
+            shedding,
             limits,
         })
     }
@@ -166,6 +170,7 @@ impl Changes {
             ("~trusted_peers", old.trusted_peers != new.trusted_peers),
             ("~trusted_hops", old.trusted_hops != new.trusted_hops),
             ("~addresses", old.addresses != new.addresses),
+            ("~shedding", old.shedding != new.shedding),
             ("~inspection", old.inspection != new.inspection),
             ("~http_serves", old.http_serves != new.http_serves),
             ("~https_port", old.https_port != new.https_port),

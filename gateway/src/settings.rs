@@ -24,6 +24,7 @@ mod client_certificates;
 mod discovery;
 mod limits;
 mod routes;
+mod shedding;
 mod upstreams;
 
 pub use accept::{AcceptSettings, BotSettings};
@@ -39,6 +40,7 @@ pub use discovery::{DnsSettings, EndpointPort, KubernetesSettings};
 pub use limits::{Dimension, LimitSettings, RateSettings};
 pub(crate) use routes::NAME_ENDS;
 pub use routes::{ForwardSettings, HealthPage, RouteSettings};
+pub use shedding::{Importance, SheddingSettings, TargetSettings};
 pub(crate) use upstreams::MEMBERS_MAX;
 pub use upstreams::{
     CircuitSettings, EjectionSettings, HealthCheckSettings, RetrySettings, UpstreamSettings,
@@ -105,6 +107,9 @@ pub struct Settings {
     /// Upstreams that do the same, in groups that routes hand on to, by name.
     #[validate(nested)]
     pub upstreams: BTreeMap<String, UpstreamSettings>,
+    /// When the less important is turned away, because the house is slow.
+    #[validate(nested)]
+    pub shedding: SheddingSettings,
     /// How many proxies of our own a request passes, each of which adds the address that it saw to `X-Forwarded-For`. Needed where
     /// their addresses are not known, so that `trusted_peers` holds more than them; absent: all trusted ones are passed over.
     pub trusted_hops: Option<NonZeroU8>,
@@ -139,6 +144,7 @@ impl Default for Settings {
             addresses: AddressSettings::default(),
             limits: BTreeMap::new(),
             upstreams: BTreeMap::new(),
+            shedding: SheddingSettings::default(),
             trusted_hops: None,
             proxy_protocol: Vec::new(),
             inspection: InspectionSettings::default(),

@@ -111,6 +111,8 @@ fn lines(probe: &Probe, explanation: &Explanation) -> Vec<String> {
             .iter()
             .map(|limit| format!("  counts against {limit}")),
     );
+    let importance = explanation.importance.map(|importance| importance.name());
+    lines.extend(importance.map(|importance| format!("  {importance}, if the house becomes slow")));
     lines.push(match &explanation.outcome {
         Outcome::Stored {
             source,

@@ -124,6 +124,10 @@ catalogue! {
         "Certificates that an authority was asked for, by what came of it.";
     RateLimitDecisions: Counter, Count, "sallyport_rate_limit_decisions_total", [Limiter, Outcome],
         "Decisions of the rate limiters.";
+    RequestsShed: Counter, Count, "sallyport_requests_shed_total", [Gate, Importance, Reason],
+        "Requests that were turned away because others are more important and the house is slow (`slow`) or full (`full`).";
+    SheddingLevel: Gauge, Count, "sallyport_shedding_level", [Gate],
+        "How many classes of importance are turned away at a gate: 0 none, 1 background, 2 normal too, 3 interactive too.";
     InspectionFindings: Counter, Count, "sallyport_inspection_findings_total", [Rule, Part, Outcome],
         "Rules of the inspection that matched, and what was done about it.";
     CacheRequests: Counter, Count, "sallyport_cache_requests_total", [HttpRoute, Outcome],

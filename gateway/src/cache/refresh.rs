@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::turn::Turn;
 use super::{Cache, Hit};
 use crate::routes::Route;
+use crate::settings::Importance;
 
 /// What a subrequest is told.
 pub(crate) struct Refresh {
@@ -40,6 +41,11 @@ impl Refresh {
         let Some((key, ticket)) = hit.take_refresh() else {
             return;
         };
+        let gate = route.gate.as_ref();
+        if gate.is_some_and(|gate| gate.admit(Importance::Background).is_err()) {
+            // Nobody waits for it: what is kept is shown meanwhile, and the next to see it tries again.
+            return;
+        }
         let Some(spawner) = session.subrequest_spawner.as_ref() else {
             return;
         };

@@ -73,6 +73,9 @@ pub(super) fn pass(
         refusal
     } else {
         session.set_read_timeout(Some(left));
+        if is_whole {
+            exchange.sent();
+        }
         return Ok(());
     };
     Err(refused(exchange, refusal))

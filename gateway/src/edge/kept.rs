@@ -15,6 +15,8 @@ use crate::compress::Stream;
 use crate::exchange::{Caller, Exchange};
 use crate::forward;
 use crate::refusal::Refusal;
+use crate::routes::Route;
+use crate::shedding::Gate;
 
 /// What the route of a request makes of answers, if it hands on.
 pub(super) fn answers(exchange: &Exchange) -> Option<&Answers> {
@@ -63,6 +65,22 @@ pub(super) async fn look(session: &mut Session, exchange: &mut Exchange) -> Cour
             Course::Forward
         }
     }
+}
+
+/// Lets a request on that nothing is kept for. Whoever is turned away is shown what is kept and too old, if there is anything.
+///
+/// # Errors
+/// When it is turned away.
+pub(super) fn admit(
+    gate: &Gate,
+    route: &Route,
+    exchange: &mut Exchange,
+) -> std::result::Result<Course, Refusal> {
+    let Err(refusal) = gate.admit(route.importance) else {
+        return Ok(Course::Forward);
+    };
+    let older = exchange.turn.as_mut().and_then(|turn| turn.failed());
+    older.map(Course::Kept).ok_or(refusal)
 }
 
 /// The exchange of a subrequest that fetches for the cache; nothing for everybody else.

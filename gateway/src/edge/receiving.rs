@@ -93,7 +93,11 @@ impl Edge {
                 if let Some(answer) = kept::may_ask(session, &forwarding.answers)? {
                     return Ok(Course::Answer(answer));
                 }
-                return Ok(kept::look(session, exchange).await);
+                let course = kept::look(session, exchange).await;
+                return match (course, &route.gate) {
+                    (Course::Forward, Some(gate)) => kept::admit(gate, &route, exchange),
+                    (course, _) => Ok(course),
+                };
             }
             Action::Accept(accepting) => {
                 let desk = Desk {

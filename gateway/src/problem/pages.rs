@@ -144,6 +144,14 @@ pub(crate) const NOT_STORED: Page = Page {
     fix: "Send it again after as many seconds as Retry-After says. Nothing needs to be changed.",
 };
 
+pub(crate) const OVERLOADED: Page = Page {
+    name: "overloaded",
+    title: "Overloaded",
+    meaning: "The request was fine, but there is more to do here than can be done now, and others are more important. Nothing was stored or \
+     handed on.",
+    fix: "Send it again after as many seconds as Retry-After says. Nothing needs to be changed.",
+};
+
 pub(crate) const ORIGIN_NOT_ALLOWED: Page = Page {
     name: "origin-not-allowed",
     title: "Origin not allowed",
@@ -203,7 +211,7 @@ pub(crate) const UNAVAILABLE: Page = Page {
 };
 
 /// All of them, for the addresses at which they are served.
-pub(super) const ALL: [&Page; 27] = [
+pub(super) const ALL: [&Page; 28] = [
     &TOO_SLOW,
     &HEAD_TOO_LARGE,
     &MALFORMED_REQUEST,
@@ -223,6 +231,7 @@ pub(super) const ALL: [&Page; 27] = [
     &INVALID_BODY,
     &RATE_LIMITED,
     &NOT_STORED,
+    &OVERLOADED,
     &ORIGIN_NOT_ALLOWED,
     &UPSTREAM_FAILED,
     &UPSTREAM_UNREACHABLE,

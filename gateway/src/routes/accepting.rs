@@ -12,7 +12,7 @@ use sallyport_sources::Provider;
 
 use crate::recent::Recent;
 use crate::rules::InvalidRules;
-use crate::settings::{AcceptSettings, BotSettings, RateSettings};
+use crate::settings::{AcceptSettings, BotSettings, Importance, RateSettings};
 
 /// How a route takes webhooks.
 pub(crate) struct Accepting {
@@ -31,14 +31,18 @@ pub(crate) struct Bot {
     /// Who sends to it, with the keys that count now.
     pub(crate) provider: Box<dyn Provider>,
     pub(crate) limit: Arc<RateLimiter<()>>,
+    /// How much is lost when its webhooks are turned away.
+    pub(crate) importance: Importance,
     /// What came lately.
     pub(crate) recent: Arc<Recent>,
 }
 
 impl Accepting {
+    /// `importance` is what the route says, if it says anything.
     pub(super) fn new(
         path: &str,
         settings: &AcceptSettings,
+        importance: Option<Importance>,
         origin: Instant,
         before: Option<&Self>,
     ) -> Result<Self, InvalidRules> {
@@ -50,6 +54,8 @@ impl Accepting {
                     path: path(),
                     name: name(),
                 })?;
+            let importance = bot.importance.or(importance);
+            let importance = importance.unwrap_or_else(|| Importance::of_source(source));
             let provider = source.provider(&bot.secrets);
             let provider = provider.map_err(|source| InvalidRules::Hook {
                 path: path(),
@@ -64,6 +70,7 @@ impl Accepting {
                 source: Arc::from(format!("{}:{}", provider.name(), bot.name)),
                 provider,
                 limit: one_for_all(bot.limit, origin, counted)?,
+                importance,
                 recent: before
                     .map(|bot| Arc::clone(&bot.recent))
                     .unwrap_or_default(),

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use validator::{Validate, ValidationError};
 
 use super::limits::RateSettings;
-use super::refuse;
 use super::routes::is_a_name;
+use super::{Importance, refuse};
 
 /// Secrets that count at the same time: the current one, the next one, and room for a mistake.
 pub(super) const SECRETS_MAX: usize = 4;
@@ -89,6 +89,8 @@ pub struct BotSettings {
     #[serde(default = "default_bot_limit")]
     #[validate(nested)]
     pub limit: RateSettings,
+    /// How much is lost when its webhooks are turned away while the house is slow; absent: as its route says.
+    pub importance: Option<Importance>,
 }
 
 fn default_tenant() -> String {

@@ -18,7 +18,7 @@ use super::answers::{
     CacheSettings, CookieSettings, CorsSettings, Embeddable, FailureBody, Serves,
 };
 use super::client_certificates::ClientCertificateSettings;
-use super::refuse;
+use super::{Importance, refuse};
 
 /// How the path of an accept route ends: with the name of a bot or of a hook.
 pub(crate) const NAME_ENDS: [&str; 2] = ["/{bot}", "/{name}"];
@@ -59,9 +59,23 @@ pub struct RouteSettings {
     #[serde(default)]
     #[validate(length(max = 8, message = "must be at most eight"))]
     pub limits: Vec<String>,
+    /// How much is lost when its requests are turned away while the house is slow. Absent: a person waits (`interactive`) for pages and
+    /// assets and for what Telegram, Slack and Discord send, a program (`normal`) for everything else. Accept and forward routes only.
+    pub importance: Option<Importance>,
 }
 
 impl RouteSettings {
+    /// How important its requests are, where no hook says otherwise.
+    pub(crate) fn importance(&self) -> Importance {
+        let forward = self.forward.as_ref();
+        self.importance.unwrap_or_else(|| match forward {
+            Some(forward) if forward.serves == Serves::Api => Importance::Normal,
+            Some(_) => Importance::Interactive,
+            // Each hook has its own; what the edge answers itself costs next to nothing.
+            None => Importance::Vital,
+        })
+    }
+
     /// How its requests are inspected, where `all` is what applies to routes that say nothing. Nothing for what the edge answers
     /// itself.
     pub(crate) fn inspection(&self, all: &InspectionSettings) -> Option<InspectionSettings> {
@@ -215,6 +229,12 @@ fn does_one_thing(route: &RouteSettings) -> Result<(), ValidationError> {
         return Err(refuse(
             "limited_health",
             "limits must be empty for health, which is answered whatever else happens",
+        ));
+    }
+    if route.health.is_some() && route.importance.is_some() {
+        return Err(refuse(
+            "shed_health",
+            "importance must be absent for health, which is never turned away",
         ));
     }
     Ok(())

@@ -135,6 +135,61 @@ fn an_unknown_key_is_an_error() {
 }
 
 #[test]
+fn the_more_important_is_turned_away_later_and_health_never() {
+    let shedding = |value: serde_json::Value| {
+        let settings: Settings = serde_json::from_value(json!({"shedding": value}))
+            .map_err(|error| error.to_string())?;
+        settings.validate().map_err(|errors| errors.to_string())
+    };
+    let targets = |background_ms: u64, normal_ms: u64, waiting_max: u32| {
+        json!({
+            "background_ms": background_ms,
+            "normal_ms": normal_ms,
+            "interactive_ms": 3_000,
+            "waiting_max": waiting_max,
+        })
+    };
+    let accept = |targets| shedding(json!({"accept": targets}));
+
+    assert_eq!(accept(targets(700, 700, 64)), Ok(()));
+    assert!(
+        accept(targets(701, 700, 64))
+            .unwrap_err()
+            .contains("must rise")
+    );
+    for odd in [
+        targets(9, 700, 64),
+        targets(700, 3_001, 64),
+        targets(700, 700, 7),
+    ] {
+        assert!(accept(odd.clone()).is_err(), "{odd}");
+    }
+    assert!(shedding(json!({"interval_ms": 0})).is_err());
+    assert!(shedding(json!({"every_ms": 500})).is_err());
+    let health = json!({"path": "/health/live", "health": "live", "importance": "background"});
+    assert!(route(health).unwrap_err().contains("never turned away"));
+    let nonsense =
+        json!({"path": "/a", "forward": {"upstream": "127.0.0.1:1"}, "importance": "high"});
+    assert!(route(nonsense).is_err());
+}
+
+#[test]
+fn a_person_is_more_important_than_a_program_where_nobody_says_otherwise() {
+    let of = |forward: serde_json::Value| {
+        let mut settings = json!({"path": "/a", "forward": {"upstream": "127.0.0.1:1"}});
+        for (key, value) in forward.as_object().unwrap() {
+            settings["forward"][key] = value.clone();
+        }
+        let route: RouteSettings = serde_json::from_value(settings).unwrap();
+        route.importance()
+    };
+
+    assert_eq!(of(json!({})), Importance::Normal);
+    assert_eq!(of(json!({"serves": "pages"})), Importance::Interactive);
+    assert_eq!(of(json!({"serves": "assets"})), Importance::Interactive);
+}
+
+#[test]
 fn a_certificate_has_both_its_files() {
     let settings = |value: serde_json::Value| {
         let settings: Settings = serde_json::from_value(value).unwrap();

@@ -12,6 +12,7 @@ use http::StatusCode;
 use super::group::{Failure, Group, Lease, Tried};
 use super::nobody::NoUpstream;
 use super::stream_idle_timeout::StreamIdleTimeout;
+use crate::shedding::{Gate, Waiting};
 
 /// How often a request is sent. Kept connections die together when a worker leaves, so one more try than two.
 pub(crate) const TRIES_MAX: usize = 3;
@@ -38,6 +39,8 @@ pub(crate) struct Passage {
     pub(crate) is_tunnel: bool,
     /// When an answer without an end began.
     pub(crate) stream_began: Option<Instant>,
+    /// From when all of it was sent until the head of its answer.
+    waiting: Option<Waiting>,
     lease: Option<Lease>,
     /// The upstream of the present or the last try.
     last: Option<SocketAddr>,
@@ -67,8 +70,25 @@ impl Passage {
         Ok(address)
     }
 
-    /// The head of an answer has come.
+    /// Another try begins.
+    pub(crate) fn begin(&mut self) {
+        self.waiting = None;
+    }
+
+    /// All of the request is on its way; its answer is all that is missing.
+    pub(crate) fn sent(&mut self, gate: &Arc<Gate>) {
+        if self.waiting.is_none() {
+            self.waiting = Some(gate.enter(Instant::now()));
+        }
+    }
+
+    /// The head of an answer has come. What an upstream refuses, or fails at, says nothing about how quick it is.
     pub(crate) fn answered(&mut self, status: StatusCode) {
+        if let Some(waiting) = self.waiting.take()
+            && status.as_u16() < 400
+        {
+            waiting.answered(Instant::now());
+        }
         if let Some(lease) = &mut self.lease {
             lease.answered(status);
         }
@@ -109,5 +129,6 @@ impl Passage {
     /// The request has ended: its place is free.
     pub(crate) fn end(&mut self) {
         self.lease = None;
+        self.waiting = None;
     }
 }

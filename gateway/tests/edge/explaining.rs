@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sallyport_gateway::{Outcome, Probe, explain};
 use serde_json::json;
 
-use crate::door::{Door, SECRET, TOKEN, checked, said, settings};
+use crate::door::{Door, SECRET, TOKEN, checked, get, post, said, settings};
 use crate::senders::{route, sender};
 
 /// How many requests are asked about and sent.
@@ -241,4 +241,37 @@ async fn the_edge_does_what_was_said_of_six_hundred_requests() {
     assert!(seen.len() >= 12, "{seen:?}");
     assert!(seen["Delivery 200"] >= 50, "{seen:?}");
     assert!(seen["Signature 401"] >= 20, "{seen:?}");
+}
+
+#[test]
+fn how_important_a_request_is_is_said_where_it_could_be_turned_away() {
+    let mut settings = settings();
+    settings["routes"].as_array_mut().unwrap().push(route());
+    settings["routes"][0]["accept"]["bots"][1]["importance"] = json!("background");
+    let known = checked(settings);
+    let of = |request: &str| {
+        let mut lines = request.split("\r\n");
+        let mut words = lines.next().unwrap().split(' ').map(str::to_owned);
+        let headers = lines.filter_map(|line| line.split_once(": "));
+        let probe = Probe {
+            method: words.next().unwrap(),
+            target: words.next().unwrap(),
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            body: None,
+            peer: "192.0.2.1".parse().unwrap(),
+            has_tls: true,
+        };
+        let explanation = explain(&known, &probe).unwrap();
+        explanation.importance.map(|importance| importance.name())
+    };
+
+    let bulk = post("/telegram/second", "another-bots-secret", "");
+    assert_eq!(of(&bulk), Some("background"));
+    assert_eq!(of(&post("/telegram/ops", SECRET, "")), Some("interactive"));
+    assert_eq!(of(&sender("github").delivery("1")), Some("normal"));
+    assert_eq!(of(&get("/ops/queue")), Some("normal"));
+    assert_eq!(of(&get("/health/live")), None);
+    assert_eq!(of(&post("/telegram/ops", "forged", "")), None);
 }

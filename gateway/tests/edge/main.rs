@@ -46,6 +46,7 @@ mod protocols;
 mod proxy_protocol;
 mod reload;
 mod rotating;
+mod shedding;
 mod slow_bodies;
 mod smuggling;
 mod streams;

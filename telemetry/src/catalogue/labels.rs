@@ -40,6 +40,8 @@ labels! {
     GenAiRequestModel = "gen_ai_request_model", "The model asked for, from the configuration.";
     GenAiTokenType = "gen_ai_token_type", "`input` or `output`.";
     Group = "group", "Which group of upstreams, by its name in the settings.";
+    Gate = "gate", "What requests are let in to: `accept`, or `forward:` and who is asked there.";
+    Importance = "importance", "How much is lost when a request is turned away: `background`, `normal` or `interactive`.";
     State = "state", "One of the states of what is counted.";
     Outcome = "outcome", "What became of it.";
     Limiter = "limiter", "Which rate limiter.";
