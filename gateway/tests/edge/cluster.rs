@@ -1,8 +1,8 @@
 //! An API server that knows endpoint slices and nothing else: lists and watches of them, in the form that the documentation of
 //! Kubernetes' API gives them ("API concepts": chunked lines, bookmarks, `null` for what is empty, 410 inside a watch).
 //!
-//! It exists because no package registry has a real one. It keeps a history, can forget it, can be away, and believes one token
-//! at a time.
+//! It exists because a real one is a large thing to build for a few stories, and none was at hand: nothing here was recorded from
+//! one. It keeps a history, can forget it, can be away, and believes one token at a time.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
