@@ -147,8 +147,7 @@ impl Doorway {
         peer: SocketAddr,
         admitted: &mut Admitted,
     ) {
-        // A handshake takes 8 KiB of state; in a box of its own they are given back when it is over, on all connections that idle then.
-        let stream = match Box::pin(entrance.open(self, socket, peer, admitted)).await {
+        let stream = match entrance.open(self, socket, peer, admitted).await {
             Ok(stream) => stream,
             Err(outcome) => return self.meters.connection(outcome),
         };
