@@ -213,7 +213,7 @@ pub enum HttpService {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConnectionSettings {
-    /// Open connections in total. An idle one costs a file descriptor and, over TLS, about 24 KiB (HTTP/2: 53); where a quarter of the files would not be left for
+    /// Open connections in total. An idle one costs a file descriptor and, over TLS, about 15 KiB (HTTP/2: 49); where a quarter of the files would not be left for
     /// everything else, fewer are open, and the log says so.
     #[validate(range(min = 1, max = 1_000_000, message = "must be 1–1000000"))]
     pub total_max: usize,

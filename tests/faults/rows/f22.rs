@@ -28,7 +28,7 @@ const PER_SECOND: u32 = 1_000;
 const READERS_PER_SECOND: u32 = 250;
 const CLOSED_WITHIN: Duration = Duration::from_secs(10);
 const GROWTH_MAX: u64 = 100 << 20;
-/// Whoever has sent a whole head is a request under way, which costs 38 KiB: the session that Pingora makes of it, and the boxed futures
+/// Whoever has sent a whole head is a request under way, which costs 29 to 35 KiB: the session that Pingora makes of it, and the boxed futures
 /// of its phases and ours. A head that is not complete costs 7 KiB.
 const GROWTH_OF_REQUESTS_MAX: u64 = 200 << 20;
 /// Room for all of them: what is shown is that each is sent away, not that there is no room.
