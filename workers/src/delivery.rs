@@ -26,6 +26,7 @@ pub mod outbound;
 pub mod pacing;
 #[cfg(feature = "fail-points")]
 mod planted;
+pub(crate) mod queued;
 mod remedy;
 mod screen;
 mod sent;

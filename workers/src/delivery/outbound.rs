@@ -3,10 +3,11 @@
 //! It outlives deployments, so fields are only added, with a default. It holds the words as the app wrote them: they
 //! are formatted and cut when they are sent, by the same rules in every attempt.
 
-use bytes::Bytes;
 use sallyport_kit::Markup;
-use sallyport_queue::{Key, NewMessage, PayloadFormat, Priority};
+use sallyport_queue::NewMessage;
 use serde::{Deserialize, Serialize};
+
+use super::queued::queued;
 
 /// The queue's kind.
 pub const KIND: &str = "telegram.send";
@@ -83,25 +84,8 @@ impl Outbound {
         bot: &str,
         trace: sallyport_telemetry::trace::SpanContext,
     ) -> Result<NewMessage, serde_json::Error> {
-        Ok(NewMessage {
-            bot: bot.to_owned(),
-            tenant: bot.to_owned(),
-            source: format!("{KIND}:{bot}"),
-            delivery_id: None,
-            kind: KIND.to_owned(),
-            kind_version: KIND_VERSION,
-            key: Key::from(format!("out:telegram:{bot}:{}", self.chat)),
-            priority: Priority::Delivery,
-            payload: Bytes::from(serde_json::to_vec(self)?),
-            payload_format: PayloadFormat::Json,
-            subject: None,
-            cause: None,
-            trace,
-            edge_spans: None,
-            delay: None,
-            expires_in: None,
-            unique: None,
-        })
+        let key = format!("out:telegram:{bot}:{}", self.chat);
+        queued(bot, (KIND, KIND_VERSION), key, self, trace)
     }
 }
 

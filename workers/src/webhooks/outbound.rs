@@ -2,14 +2,15 @@
 //!
 //! It outlives deployments, so fields are only added, with a default. It names the webhook and holds neither URL nor key.
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use sallyport_kit::{ChatId, Posting, WebhookName};
-use sallyport_queue::{Claimed, Key, NewMessage, PayloadFormat, Priority};
+use sallyport_queue::{Claimed, NewMessage};
 use sallyport_telemetry::trace::SpanContext;
 use sallyport_webhook::Event;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::delivery::queued::queued;
 
 /// The queue's kind.
 pub const KIND: &str = "webhook.send";
@@ -50,25 +51,8 @@ impl Outbound {
     /// # Errors
     /// Never in practice: the payload is JSON already.
     pub fn message(&self, bot: &str, trace: SpanContext) -> Result<NewMessage, serde_json::Error> {
-        Ok(NewMessage {
-            bot: bot.to_owned(),
-            tenant: bot.to_owned(),
-            source: format!("{KIND}:{bot}"),
-            delivery_id: None,
-            kind: KIND.to_owned(),
-            kind_version: KIND_VERSION,
-            key: Key::from(format!("out:webhook:{bot}:{}:{}", self.chat, self.name)),
-            priority: Priority::Delivery,
-            payload: Bytes::from(serde_json::to_vec(self)?),
-            payload_format: PayloadFormat::Json,
-            subject: None,
-            cause: None,
-            trace,
-            edge_spans: None,
-            delay: None,
-            expires_in: None,
-            unique: None,
-        })
+        let key = format!("out:webhook:{bot}:{}:{}", self.chat, self.name);
+        queued(bot, (KIND, KIND_VERSION), key, self, trace)
     }
 
     /// The webhook, and the event as it is sent. Its id is the message's own, with the trace beside it: a database that was restored
