@@ -7,10 +7,7 @@ use serde_json::{Value, json};
 use crate::cluster::Cluster;
 use crate::door::{Door, get};
 use crate::replica::{Mood, Replica};
-use crate::upstreams::{called, lookups, status, statuses, times, wait_until, with_group};
-
-/// Nothing here takes so long unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(15);
+use crate::upstreams::{asks_until, called, lookups, statuses, times, wait_until, with_group};
 
 fn ready() -> Value {
     json!({"ready": true, "serving": true, "terminating": false})
@@ -25,15 +22,6 @@ fn ending() -> Value {
 async fn edge(name: &str, cluster: &Cluster) -> Door {
     let group = with_group(cluster.settings(), json!({}));
     Door::with(called(name, group)).await
-}
-
-async fn asks_until(door: &Door, what: impl Fn() -> bool) {
-    let asking = async {
-        while !what() {
-            status(door).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, asking).await.unwrap();
 }
 
 #[tokio::test]

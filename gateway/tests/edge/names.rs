@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use hickory_resolver::proto::op::{Message, MessageType, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, SRV};
@@ -19,10 +18,8 @@ use tokio::task::JoinSet;
 
 use crate::door::{Door, get};
 use crate::replica::Replica;
-use crate::upstreams::{called, lookups, status, statuses, times, wait_until, with_group};
+use crate::upstreams::{asks_until, called, lookups, statuses, times, wait_until, with_group};
 
-/// Nothing here takes so long unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// What fits into a datagram on every network.
 const DATAGRAM_BYTES_MAX: usize = 1_232;
 /// Longer than any test.
@@ -121,15 +118,6 @@ fn here(last: u8) -> RData {
 fn service(priority: u16, port: u16, target: &str) -> RData {
     let target = Name::from_ascii(target).unwrap();
     RData::SRV(SRV::new(priority, 1, port, target))
-}
-
-async fn asks_until(door: &Door, what: impl Fn() -> bool) {
-    let asking = async {
-        while !what() {
-            status(door).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, asking).await.unwrap();
 }
 
 #[tokio::test]

@@ -86,6 +86,16 @@ pub(crate) async fn wait_until(what: impl Fn() -> bool) {
     tokio::time::timeout(PATIENCE, waiting).await.unwrap();
 }
 
+/// Goes on asking until it has come to this.
+pub(crate) async fn asks_until(door: &Door, what: impl Fn() -> bool) {
+    let asking = async {
+        while !what() {
+            status(door).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.unwrap();
+}
+
 /// Many callers at once, each with a connection of its own, until they are stopped.
 struct Crowd {
     is_over: Arc<AtomicBool>,
