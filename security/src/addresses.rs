@@ -42,6 +42,15 @@ pub struct Network {
 }
 
 impl Network {
+    /// The network of this size that the address lies in. A prefix that is longer than an address is as long as one.
+    #[must_use]
+    pub const fn around(address: IpAddr, prefix: u8) -> Self {
+        Self {
+            address: masked(address, prefix),
+            prefix,
+        }
+    }
+
     /// Whether `address` lies in this network. IPv4 wrapped in IPv6 counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
@@ -113,22 +122,28 @@ impl serde::Serialize for Network {
     }
 }
 
-fn masked(address: IpAddr, prefix: u8) -> IpAddr {
+const fn masked(address: IpAddr, prefix: u8) -> IpAddr {
     match address {
         IpAddr::V4(v4) => IpAddr::V4(mask_v4(v4, prefix)),
         IpAddr::V6(v6) => IpAddr::V6(mask_v6(v6, prefix)),
     }
 }
 
-fn mask_v4(address: Ipv4Addr, prefix: u8) -> Ipv4Addr {
-    let host_bits = 32u32.saturating_sub(u32::from(prefix));
-    let mask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
+const fn mask_v4(address: Ipv4Addr, prefix: u8) -> Ipv4Addr {
+    let host_bits = 32u32.saturating_sub(prefix as u32);
+    let mask = match u32::MAX.checked_shl(host_bits) {
+        Some(mask) => mask,
+        None => 0,
+    };
     Ipv4Addr::from_bits(address.to_bits() & mask)
 }
 
-fn mask_v6(address: Ipv6Addr, prefix: u8) -> Ipv6Addr {
-    let host_bits = 128u32.saturating_sub(u32::from(prefix));
-    let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
+const fn mask_v6(address: Ipv6Addr, prefix: u8) -> Ipv6Addr {
+    let host_bits = 128u32.saturating_sub(prefix as u32);
+    let mask = match u128::MAX.checked_shl(host_bits) {
+        Some(mask) => mask,
+        None => 0,
+    };
     Ipv6Addr::from_bits(address.to_bits() & mask)
 }
 

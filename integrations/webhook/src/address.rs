@@ -14,91 +14,84 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use sallyport_security::addresses::Network;
 
-/// Blocks of IPv4 that are not of the public internet: first address, prefix, name.
-const IPV4: &[(Ipv4Addr, u8, &str)] = &[
-    (Ipv4Addr::new(0, 0, 0, 0), 8, "this network"),
-    (Ipv4Addr::new(10, 0, 0, 0), 8, "private use"),
-    (
-        Ipv4Addr::new(100, 64, 0, 0),
-        10,
-        "shared address space of providers",
-    ),
-    (Ipv4Addr::new(127, 0, 0, 0), 8, "loopback"),
+/// Blocks that are not of the public internet. The first that fits gives the name.
+const BLOCKS: &[(Network, &str)] = &[
+    (v4([0, 0, 0, 0], 8), "this network"),
+    (v4([10, 0, 0, 0], 8), "private use"),
+    (v4([100, 64, 0, 0], 10), "shared address space of providers"),
+    (v4([127, 0, 0, 0], 8), "loopback"),
     // The metadata of most clouds is at 169.254.169.254.
-    (Ipv4Addr::new(169, 254, 0, 0), 16, "link local"),
+    (v4([169, 254, 0, 0], 16), "link local"),
     // Not in the registries: the wire server of a cloud, the same in every network of its customers.
-    (Ipv4Addr::new(168, 63, 129, 16), 32, "a cloud's own service"),
-    (Ipv4Addr::new(172, 16, 0, 0), 12, "private use"),
-    (Ipv4Addr::new(192, 0, 0, 0), 24, "protocol assignments"),
-    (Ipv4Addr::new(192, 0, 2, 0), 24, "documentation"),
-    (Ipv4Addr::new(192, 88, 99, 0), 24, "relays of 6to4"),
-    (Ipv4Addr::new(192, 168, 0, 0), 16, "private use"),
-    (Ipv4Addr::new(198, 18, 0, 0), 15, "benchmarking"),
-    (Ipv4Addr::new(198, 51, 100, 0), 24, "documentation"),
-    (Ipv4Addr::new(203, 0, 113, 0), 24, "documentation"),
-    (Ipv4Addr::new(224, 0, 0, 0), 4, "multicast"),
-    (Ipv4Addr::new(255, 255, 255, 255), 32, "limited broadcast"),
-    (Ipv4Addr::new(240, 0, 0, 0), 4, "reserved"),
-];
-
-/// Blocks of IPv6 that are not of the public internet. The first that fits gives the name.
-const IPV6: &[(Ipv6Addr, u8, &str)] = &[
-    (Ipv6Addr::UNSPECIFIED, 128, "unspecified"),
-    (Ipv6Addr::LOCALHOST, 128, "loopback"),
-    (Ipv6Addr::UNSPECIFIED, 96, "IPv4-compatible"),
+    (v4([168, 63, 129, 16], 32), "a cloud's own service"),
+    (v4([172, 16, 0, 0], 12), "private use"),
+    (v4([192, 0, 0, 0], 24), "protocol assignments"),
+    (v4([192, 0, 2, 0], 24), "documentation"),
+    (v4([192, 88, 99, 0], 24), "relays of 6to4"),
+    (v4([192, 168, 0, 0], 16), "private use"),
+    (v4([198, 18, 0, 0], 15), "benchmarking"),
+    (v4([198, 51, 100, 0], 24), "documentation"),
+    (v4([203, 0, 113, 0], 24), "documentation"),
+    (v4([224, 0, 0, 0], 4), "multicast"),
+    (v4([255, 255, 255, 255], 32), "limited broadcast"),
+    (v4([240, 0, 0, 0], 4), "reserved"),
+    (v6(Ipv6Addr::UNSPECIFIED, 128), "unspecified"),
+    (v6(Ipv6Addr::LOCALHOST, 128), "loopback"),
+    (v6(Ipv6Addr::UNSPECIFIED, 96), "IPv4-compatible"),
     (
-        Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0),
-        48,
+        v6(Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48),
         "translation for local use",
     ),
     (
-        Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0),
-        63,
+        v6(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0), 63),
         "discard only",
     ),
-    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32, "Teredo"),
+    (v6(Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32), "Teredo"),
     (
-        Ipv6Addr::new(0x2001, 2, 0, 0, 0, 0, 0, 0),
-        48,
+        v6(Ipv6Addr::new(0x2001, 2, 0, 0, 0, 0, 0, 0), 48),
         "benchmarking",
     ),
     // AMT, AS112, ORCHID and what else has its place here.
     (
-        Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0),
-        23,
+        v6(Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
         "protocol assignments",
     ),
     (
-        Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0),
-        32,
+        v6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
         "documentation",
     ),
-    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16, "6to4"),
+    (v6(Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16), "6to4"),
     (
-        Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0),
-        20,
+        v6(Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
         "documentation",
     ),
     (
-        Ipv6Addr::new(0x5f00, 0, 0, 0, 0, 0, 0, 0),
-        16,
+        v6(Ipv6Addr::new(0x5f00, 0, 0, 0, 0, 0, 0, 0), 16),
         "segment routing",
     ),
     // A cloud's metadata is at fd00:ec2::254.
     (
-        Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0),
-        7,
+        v6(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7),
         "unique local",
     ),
-    (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10, "link local"),
-    (Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10, "site local"),
-    (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8, "multicast"),
+    (
+        v6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10),
+        "link local",
+    ),
+    (
+        v6(Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10),
+        "site local",
+    ),
+    (
+        v6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8),
+        "multicast",
+    ),
 ];
 
 /// What is given to hosts at all.
-const GLOBAL_UNICAST: (Ipv6Addr, u8) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
+const GLOBAL_UNICAST: Network = v6(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 /// The well-known prefix of NAT64 (RFC 6052): the last 32 bits are the address that is meant.
-const NAT64: (Ipv6Addr, u8) = (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
+const NAT64: Network = v6(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
 
 /// An address that is not to be called. It does not say which: what a name of somebody's network leads to is theirs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -111,12 +104,12 @@ pub struct Forbidden {
 /// The special-purpose block that an address lies in; none for globally routable unicast.
 #[must_use]
 pub fn special_purpose(address: IpAddr) -> Option<&'static str> {
-    match address {
-        IpAddr::V4(v4) => special_v4(v4),
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped().or_else(|| translated(v6)) {
-            Some(carried) => special_v4(carried),
-            None => special_v6(v6),
-        },
+    let address = translated(address.to_canonical());
+    let block = BLOCKS.iter().find(|(block, _)| block.contains(address));
+    match block {
+        Some((_, name)) => Some(name),
+        None if address.is_ipv4() || GLOBAL_UNICAST.contains(address) => None,
+        None => Some("not given to anybody"),
     }
 }
 
@@ -146,41 +139,23 @@ impl Reach {
     }
 }
 
-fn special_v4(address: Ipv4Addr) -> Option<&'static str> {
-    let found = IPV4
-        .iter()
-        .find(|(first, prefix, _)| shares_v4(address, *first, *prefix));
-    found.map(|(_, _, name)| *name)
-}
-
-fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
-    let found = IPV6
-        .iter()
-        .find(|(first, prefix, _)| shares_v6(address, *first, *prefix));
-    let (first, prefix) = GLOBAL_UNICAST;
-    match found {
-        Some((_, _, name)) => Some(*name),
-        None if shares_v6(address, first, prefix) => None,
-        None => Some("not given to anybody"),
+/// The address behind a translator that everybody knows, and any other as it is.
+fn translated(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(v6) if NAT64.contains(address) => {
+            let [.., a, b, c, d] = v6.octets();
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        }
+        IpAddr::V4(_) | IpAddr::V6(_) => address,
     }
 }
 
-/// The address behind a translator that everybody knows.
-fn translated(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let (first, prefix) = NAT64;
-    let [.., a, b, c, d] = address.octets();
-    shares_v6(address, first, prefix).then(|| Ipv4Addr::new(a, b, c, d))
+const fn v4([a, b, c, d]: [u8; 4], prefix: u8) -> Network {
+    Network::around(IpAddr::V4(Ipv4Addr::new(a, b, c, d)), prefix)
 }
 
-/// Whether the first `prefix` bits are alike.
-fn shares_v4(one: Ipv4Addr, other: Ipv4Addr, prefix: u8) -> bool {
-    let differing = (one.to_bits() ^ other.to_bits()).leading_zeros();
-    differing >= u32::from(prefix)
-}
-
-fn shares_v6(one: Ipv6Addr, other: Ipv6Addr, prefix: u8) -> bool {
-    let differing = (one.to_bits() ^ other.to_bits()).leading_zeros();
-    differing >= u32::from(prefix)
+const fn v6(first: Ipv6Addr, prefix: u8) -> Network {
+    Network::around(IpAddr::V6(first), prefix)
 }
 
 #[cfg(test)]
