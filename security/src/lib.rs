@@ -1,7 +1,6 @@
-//! What every room needs so that a stranger cannot hurt it: secrets that do not print themselves,
-//! comparison in constant time, limits of bounded memory, the inspection of input, the response headers of the house,
-//! comparison in constant time, signatures, limits of bounded memory, the response headers of the house,
-//! and addresses shortened before anybody writes them down.
+//! What every room needs so that a stranger cannot hurt it: secrets that do not print themselves, comparison in constant time,
+//! signatures, limits of bounded memory, the inspection of input, requests held to the document of an API, the response headers
+//! of the house, and addresses shortened before anybody writes them down.
 //!
 //! It exists so that these few things are decided once and tested once. It never logs a value, opens no
 //! connection of its own and knows no provider: who is limited by which key, and what a refusal says, is for its callers.
@@ -27,6 +26,8 @@ mod fleet_limiter;
 mod limit_key;
 
 pub mod inspection;
+
+pub mod openapi;
 
 pub mod addresses;
 pub mod cookies;

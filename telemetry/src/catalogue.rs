@@ -130,6 +130,8 @@ catalogue! {
         "How many classes of importance are turned away at a gate: 0 none, 1 background, 2 normal too, 3 interactive too.";
     InspectionFindings: Counter, Count, "sallyport_inspection_findings_total", [Rule, Part, Outcome],
         "Rules of the inspection that matched, and what was done about it.";
+    OpenApiMisfits: Counter, Count, "sallyport_openapi_misfits_total", [HttpRoute, Outcome],
+        "Requests that do not fit the OpenAPI document of their route: `blocked`, or `logged` and handed on.";
     CacheRequests: Counter, Count, "sallyport_cache_requests_total", [HttpRoute, Outcome],
         "Requests on routes that keep answers, by how they were served.";
     CacheBytes: Gauge, Bytes, "sallyport_cache_bytes", [HttpRoute], "Memory of the answers that a route keeps.";
