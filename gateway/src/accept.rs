@@ -146,6 +146,7 @@ impl Desk<'_> {
             address: self.address,
             arrived: self.arrived,
             client: None,
+            has_body: true,
             steps: None,
         };
         let vouched = body.and_then(|body| {

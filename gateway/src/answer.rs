@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use sallyport_security::headers::{self, RouteClass};
+use sallyport_security::openapi::Misfit;
 use sallyport_sources::Reply;
 use sallyport_telemetry::trace::TraceId;
 
@@ -47,6 +48,11 @@ impl Answer {
         };
         match refusal {
             Refusal::Method(allowed) => answer.add(header::ALLOW, allowed),
+            Refusal::Misfit(misfit) => match &**misfit {
+                Misfit::Method(allowed) => answer.add(header::ALLOW, allowed),
+                Misfit::ContentType(accepted) => answer.add(header::ACCEPT, accepted),
+                Misfit::Path | Misfit::Parameters(_) | Misfit::Body(_) => {}
+            },
             Refusal::ContentType(accepted) => answer.add(header::ACCEPT, &accepted.join(", ")),
             // Why a 415 is one (RFC 9110, section 15.5.16).
             Refusal::Coding => answer.add(header::ACCEPT_ENCODING, "identity"),

@@ -13,6 +13,7 @@ use pingora::http::RequestHeader;
 use sallyport_security::access_token::Subject;
 use sallyport_sources::Head;
 
+use crate::described::Described;
 use crate::events::Meters;
 use crate::inspection::Findings;
 use crate::listeners::ClientChain;
@@ -28,6 +29,7 @@ mod inspection;
 mod length;
 mod method;
 mod networks;
+mod openapi;
 mod path;
 mod peer;
 mod plain;
@@ -69,6 +71,8 @@ pub(crate) struct Asked<'r> {
     pub(crate) arrived: Moment,
     /// What was shown in the handshake of its connection.
     pub(crate) client: Option<&'r ClientChain>,
+    /// Whether a body follows.
+    pub(crate) has_body: bool,
     /// Where the questions are noted, if anybody wants to know.
     pub(crate) steps: Option<&'r Steps>,
 }
@@ -116,6 +120,8 @@ pub(crate) struct Admitted {
     pub(crate) limited: Option<Limited>,
     /// What its head looked like.
     pub(crate) findings: Findings,
+    /// What the document of its API says about it.
+    pub(crate) described: Described,
     /// Whom its access token has named.
     pub(crate) user: Option<Subject>,
     /// Whether it is a webhook that only its body can prove to be genuine: then [`vouch`] has to be asked.
@@ -163,12 +169,20 @@ pub(crate) fn admit(
             )?;
             // A signature over a few hundred bytes costs less than looking at everything, and keeps strangers from having it done.
             // A browser asks without one whether it may show it.
+            let is_question = || forwarding.answers.is_question(asked.head);
             let user = match &forwarding.access_token {
-                Some(check) if !forwarding.answers.is_question(asked.head) => {
+                Some(check) if !is_question() => {
                     let verdict = access_token::check(asked, route, check, meters);
                     Some(asked.step(Rule::AccessToken, verdict)?)
                 }
                 Some(_) | None => None,
+            };
+            // What the API does not have need not be looked at.
+            let described = match &forwarding.contract {
+                Some(check) if !is_question() => {
+                    asked.step(Rule::OpenApi, openapi::check(asked, check))?
+                }
+                Some(_) | None => Described::default(),
             };
             // Last, since it costs most: it reads everything.
             let findings = match &route.inspector {
@@ -180,6 +194,7 @@ pub(crate) fn admit(
             };
             Ok(Admitted {
                 findings,
+                described,
                 user,
                 ..Admitted::within(limited)
             })

@@ -91,6 +91,7 @@ pub(crate) struct Meters {
     signatures: Counters,
     access_tokens: Counters,
     inspections: Counters,
+    misfits: Counters,
     cached: Counters,
     rejected: Counters,
     witnessed: RateLimiter<&'static str>,
@@ -132,6 +133,7 @@ impl Meters {
             signatures: Counters::new(Metric::SignatureChecks),
             access_tokens: Counters::new(Metric::AccessTokenChecks),
             inspections: Counters::new(Metric::InspectionFindings),
+            misfits: Counters::new(Metric::OpenApiMisfits),
             cached: Counters::new(Metric::CacheRequests),
             rejected: Counters::new(Metric::IntakeRejected),
             witnessed: RateLimiter::new(
@@ -150,6 +152,14 @@ impl Meters {
             let rejected = Rejected::ALL.into_iter().map(Rejected::reason);
             for outcome in std::iter::once("ok").chain(rejected) {
                 self.access_tokens.of(&[&*route.template, outcome]);
+            }
+        }
+        for route in table
+            .iter()
+            .filter(|route| route.contract_check().is_some())
+        {
+            for outcome in ["blocked", "logged"] {
+                self.misfits.of(&[&*route.template, outcome]);
             }
         }
         let accepting = table.iter().filter_map(|route| route.accepting());
@@ -234,15 +244,16 @@ impl Meters {
                 reason,
             ])
             .record(exchange.waited());
-        if let Some(findings) = exchange.findings() {
-            self.found(exchange, findings);
-        }
+        let is_suspected = exchange
+            .findings()
+            .is_some_and(|findings| self.found(exchange, findings));
+        let is_misfit = self.misfitted(exchange);
         if let Some(recent) = &exchange.recent {
             recent.note(exchange);
         }
         match &exchange.refusal {
             Some(refusal) => self.refused(exchange, refusal),
-            None => self.answered(exchange),
+            None => self.answered(exchange, is_suspected || is_misfit),
         }
     }
 
@@ -258,8 +269,8 @@ impl Meters {
         );
     }
 
-    /// The inspection found something. What was refused for it is told as a refusal.
-    fn found(&self, exchange: &Exchange, findings: &Findings) {
+    /// The inspection found something. What was refused for it is told as a refusal. Whether the log names its trace.
+    fn found(&self, exchange: &Exchange, findings: &Findings) -> bool {
         let outcome = findings.outcome();
         for finding in findings.iter() {
             let rule = finding.rule.rule().id;
@@ -269,7 +280,7 @@ impl Meters {
         }
         let is_told = findings.are_told() && exchange.refusal.is_none();
         if !is_told || !self.witnessed.check(&"inspected", Instant::now()).allowed {
-            return;
+            return false;
         }
         Trail::continuing(exchange.span).within(|| {
             tracing::info!(
@@ -278,10 +289,36 @@ impl Meters {
                 "Something in a request looks like an attack"
             );
         });
+        true
     }
 
-    /// Accepted webhooks carry their own spans away inside the message; of the others only what is slow or broken is kept.
-    fn answered(&self, exchange: &Exchange) {
+    /// A request does not fit the document of its route. What was refused for it is told as a refusal. Whether the log
+    /// names its trace.
+    fn misfitted(&self, exchange: &Exchange) -> bool {
+        let of = |outcome| self.misfits.of(&[exchange.route_name(), outcome]);
+        if let Some(Refusal::Misfit(_)) = exchange.refusal {
+            of("blocked").increment();
+        }
+        let Some(misfit) = exchange.described.noted() else {
+            return false;
+        };
+        of("logged").increment();
+        if !self.witnessed.check(&"misfit", Instant::now()).allowed {
+            return false;
+        }
+        Trail::continuing(exchange.span).within(|| {
+            tracing::info!(
+                name: "edge.openapi_misfit",
+                { openapi = %misfit, http.request.method = exchange.method_name(), http.route = exchange.route_name() },
+                "A request does not fit the document of its route, and was handed on"
+            );
+        });
+        true
+    }
+
+    /// Accepted webhooks carry their own spans away inside the message; of the others only what is slow, broken or named in the
+    /// log is kept.
+    fn answered(&self, exchange: &Exchange, is_named: bool) {
         let took = exchange.started.elapsed();
         // Asked first, since telling costs more than answering does.
         if tracing::enabled!(tracing::Level::DEBUG) {
@@ -295,7 +332,7 @@ impl Meters {
             (Some(_), Some(_)) => "duplicate",
             (None, _) => "forwarded",
         };
-        if exchange.span.sampled || self.keep.is_slow(took) {
+        if is_named || exchange.span.sampled || self.keep.is_slow(took) {
             self.sinks
                 .keep(vec![exchange.server_span(exchange.status, decision)]);
         }

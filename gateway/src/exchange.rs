@@ -19,6 +19,7 @@ use sallyport_telemetry::trace::{SpanContext, SpanKind, SpanRecord, SpanStatus, 
 use crate::body::Haste;
 use crate::cache::{Hit, Outcome, Turn};
 use crate::compress::Stream;
+use crate::described::Described;
 use crate::inspection::{Findings, HeldBody};
 use crate::recent::Recent;
 use crate::refusal::{Limited, Refusal};
@@ -54,6 +55,8 @@ pub(crate) struct Exchange {
     pub(crate) limits: Vec<Limited>,
     /// What the inspection found in it.
     pub(crate) findings: Findings,
+    /// What the document of its API says about it.
+    pub(crate) described: Described,
     /// A body that is handed on once it is whole.
     pub(crate) held: Option<HeldBody>,
     /// Whether its body was looked at before an upstream was chosen.
@@ -116,6 +119,7 @@ impl Exchange {
             recent: None,
             limits: Vec::new(),
             findings: Findings::default(),
+            described: Described::default(),
             held: None,
             is_looked_into: false,
             refusal: None,
@@ -223,6 +227,9 @@ impl Exchange {
         }
         if let Some(findings) = self.findings() {
             set("sallyport.inspection", findings.to_string().into());
+        }
+        if let Some(misfit) = self.described.noted() {
+            set("sallyport.openapi", misfit.to_string().into());
         }
         let mut status_of_span = SpanStatus::Unset;
         if let Some(refusal) = &self.refusal {

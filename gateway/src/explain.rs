@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use http::header;
 use pingora::http::RequestHeader;
 use sallyport_sources::Arrival;
 use sallyport_telemetry::trace::{KeepPolicy, SpanRecord, SpanSink};
@@ -16,7 +16,7 @@ use crate::accept;
 use crate::checks::{self, Admitted, Asked, Moment, Rule, Step, Steps};
 use crate::events::Meters;
 use crate::head::{self, EndFinder, HeadLimits};
-use crate::inspection::HeldBody;
+use crate::inspection::{HeldBody, inspect_body};
 use crate::problem;
 use crate::refusal::{Limited, Refusal};
 use crate::routes::{Accepting, Action, Bot, Found};
@@ -173,6 +173,7 @@ impl Explainer<'_> {
             address: self.client,
             arrived: self.arrived,
             client: None,
+            has_body: announces_body(&head),
             steps: Some(self.steps),
         };
         let found = checks::find(&asked, self.rules, self.head.fields_max)?;
@@ -182,13 +183,13 @@ impl Explainer<'_> {
         if let Some(location) = self.steps.note(Rule::Plain, elsewhere)? {
             return Ok(Outcome::Moved { location });
         }
-        let admitted = checks::admit(&asked, &found, &self.rules.strangers, self.meters)?;
+        let mut admitted = checks::admit(&asked, &found, &self.rules.strangers, self.meters)?;
         let named = found.route.limits.iter().map(|limit| limit.to_string());
         self.limits = admitted.limited.iter().map(told).chain(named).collect();
         let has_gate = found.route.gate.is_some();
         self.importance =
             Some(importance(&found)).filter(|of| has_gate && *of != Importance::Vital);
-        self.conclude(&found, &admitted, &head, probe)
+        self.conclude(&found, &mut admitted, &head, probe)
     }
 
     /// The head as it would stand on the wire, judged and read as the edge does.
@@ -217,7 +218,7 @@ impl Explainer<'_> {
     fn conclude(
         &mut self,
         found: &Found<'_>,
-        admitted: &Admitted,
+        admitted: &mut Admitted,
         head: &RequestHeader,
         probe: &Probe,
     ) -> Result<Outcome, Refusal> {
@@ -241,7 +242,11 @@ impl Explainer<'_> {
                 if body.len() > forwarding.body_bytes_max {
                     self.check_size(body, forwarding.body_bytes_max)?;
                 }
-                self.inspect_body(found, head, probe)?;
+                if admitted.described.reads_body() {
+                    let judged = admitted.described.judge_body(&head.headers, body);
+                    self.steps.note(Rule::OpenApi, judged)?;
+                }
+                self.inspect_body(found, head, body)?;
                 Ok(Outcome::Forwarded {
                     upstream: forwarding.to.to_string(),
                 })
@@ -261,14 +266,13 @@ impl Explainer<'_> {
         &self,
         found: &Found<'_>,
         head: &RequestHeader,
-        probe: &Probe,
+        body: &[u8],
     ) -> Result<(), Refusal> {
         let held = HeldBody::for_request(&head.headers);
-        let (Some(inspector), Some(mut held)) = (&found.route.inspector, held) else {
+        let (Some(inspector), Some(held)) = (&found.route.inspector, held) else {
             return Ok(());
         };
-        held.keep(&mut probe.body.clone().map(Bytes::from));
-        let looked = held.release(inspector);
+        let looked = inspect_body(inspector, held.format, body);
         self.steps.note(Rule::Inspection, looked).map(|_| ())
     }
 
@@ -293,6 +297,7 @@ impl Explainer<'_> {
             address: self.client,
             arrived: self.arrived,
             client: None,
+            has_body: true,
             steps: Some(self.steps),
         };
         let limited = checks::vouch(&asked, accepting, bot, body, self.meters)?;
@@ -311,6 +316,12 @@ impl Explainer<'_> {
             Arrival::Question(_) => Outcome::Replied { source },
         })
     }
+}
+
+fn announces_body(head: &RequestHeader) -> bool {
+    let length = head.headers.get(header::CONTENT_LENGTH);
+    let is_long = length.is_some_and(|length| length.as_bytes() != b"0");
+    is_long || head.headers.contains_key(header::TRANSFER_ENCODING)
 }
 
 /// Of a webhook its hook knows it.

@@ -83,7 +83,7 @@ impl fmt::Display for Findings {
     }
 }
 
-/// Looks at a body.
+/// Looks at a body. In an empty one there is nothing.
 ///
 /// # Errors
 /// When it looks like an attack and the route refuses those.
@@ -92,6 +92,9 @@ pub(crate) fn inspect_body(
     format: Format,
     body: &[u8],
 ) -> Result<Findings, Refusal> {
+    if body.is_empty() {
+        return Ok(Findings::default());
+    }
     Findings::of(inspector.inspect(&Parts {
         path: &[],
         query: &[],
@@ -103,7 +106,8 @@ pub(crate) fn inspect_body(
 /// A body that is handed on once it is whole and was looked at.
 #[derive(Debug)]
 pub(crate) struct HeldBody {
-    format: Format,
+    /// What it is read as.
+    pub(crate) format: Format,
     bytes: BytesMut,
 }
 
@@ -132,24 +136,8 @@ impl HeldBody {
         }
     }
 
-    /// The body is whole: looks at it and hands it over.
-    ///
-    /// # Errors
-    /// When it looks like an attack and the route refuses those.
-    pub(crate) fn release(mut self, inspector: &Inspector) -> Result<(Bytes, Findings), Refusal> {
-        let body = std::mem::take(&mut self.bytes).freeze();
-        let findings = self.judge(inspector, &body)?;
-        Ok((body, findings))
-    }
-
-    /// Looks at a body that somebody else has kept.
-    ///
-    /// # Errors
-    /// As [`HeldBody::release`].
-    pub(crate) fn judge(&self, inspector: &Inspector, body: &[u8]) -> Result<Findings, Refusal> {
-        if body.is_empty() {
-            return Ok(Findings::default());
-        }
-        inspect_body(inspector, self.format, body)
+    /// The body, now that it is whole.
+    pub(crate) fn release(self) -> Bytes {
+        self.bytes.freeze()
     }
 }

@@ -41,6 +41,7 @@ mod cors;
 mod problem;
 mod refusal;
 
+mod described;
 mod events;
 mod exchange;
 
@@ -71,6 +72,6 @@ pub use settings::{
     ConnectionSettings, CookieSettings, CookieUse, CorsSettings, Denied, DenyFileError, Dimension,
     DnsSettings, Door, EjectionSettings, Embeddable, EndpointPort, FailureBody, ForwardSettings,
     HealthCheckSettings, HealthPage, HttpService, Importance, KubernetesSettings, LimitSettings,
-    RateSettings, RetrySettings, RouteSettings, Serves, Settings, SheddingSettings,
-    StrangerSettings, TargetSettings, UpstreamSettings,
+    OpenApiMode, OpenApiSettings, RateSettings, RetrySettings, RouteSettings, Serves, Settings,
+    SheddingSettings, StrangerSettings, TargetSettings, UpstreamSettings,
 };

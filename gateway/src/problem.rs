@@ -4,6 +4,7 @@
 //! it means and what to do about it. Which refusal is of which kind is for [`crate::refusal`].
 
 use bytes::Bytes;
+use sallyport_security::openapi::Complaint;
 use sallyport_telemetry::trace::TraceId;
 use serde::Serialize;
 
@@ -75,6 +76,11 @@ pub(crate) fn body(refusal: &Refusal, trace_id: TraceId) -> Bytes {
     let page = refusal.page();
     let errors = match refusal {
         Refusal::NotADelivery(pointer, reason) => vec![Pointed { pointer, reason }],
+        Refusal::Misfit(misfit) => misfit
+            .complaints()
+            .iter()
+            .map(|Complaint { pointer, reason }| Pointed { pointer, reason })
+            .collect(),
         _ => Vec::new(),
     };
     let body = Body {

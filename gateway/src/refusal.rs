@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::StatusCode;
 use sallyport_security::Decision;
 use sallyport_security::access_token::Rejected;
+use sallyport_security::openapi::Misfit;
 use sallyport_sources::Provider;
 
 use crate::inspection::Findings;
@@ -58,6 +59,8 @@ pub(crate) enum Refusal {
     BodyCut,
     /// It looks like an attack; how.
     Attack(Box<Findings>),
+    /// The document of the API has no such request; how it does not fit.
+    Misfit(Box<Misfit>),
     /// The webhook's sender did not prove who it is.
     Signature(sallyport_sources::Refusal),
     /// The page needs a token, and none of those it takes was shown.
@@ -120,6 +123,12 @@ impl Refusal {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
             Self::Malformed(_) | Self::BodyCut | Self::NotADelivery(..) => StatusCode::BAD_REQUEST,
+            Self::Misfit(misfit) => match **misfit {
+                Misfit::Path => StatusCode::NOT_FOUND,
+                Misfit::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+                Misfit::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                Misfit::Parameters(_) | Misfit::Body(_) => StatusCode::BAD_REQUEST,
+            },
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::Address | Self::ClientCertificate(_) | Self::Attack(_) | Self::Origin => {
@@ -163,6 +172,7 @@ impl Refusal {
             Self::BodyCut => "body_cut",
             Self::PlainHttp => "plain_http",
             Self::Attack(_) => "inspection",
+            Self::Misfit(_) => "openapi",
             Self::Signature(_) => "signature",
             Self::Token => "token",
             Self::AccessToken(_) => "access_token",
@@ -191,6 +201,13 @@ impl Refusal {
             Self::Address => &pages::ADDRESS_NOT_ALLOWED,
             Self::ClientCertificate(_) => &pages::CLIENT_CERTIFICATE_NEEDED,
             Self::Attack(_) => &pages::LOOKS_LIKE_AN_ATTACK,
+            Self::Misfit(misfit) => match **misfit {
+                Misfit::Path => &pages::NOT_FOUND,
+                Misfit::Method(_) => &pages::METHOD_NOT_ALLOWED,
+                Misfit::ContentType(_) => &pages::UNSUPPORTED_TYPE,
+                Misfit::Parameters(_) => &pages::INVALID_QUERY,
+                Misfit::Body(_) => &pages::INVALID_BODY,
+            },
             Self::NoRoute | Self::UnknownBot => &pages::NOT_FOUND,
             Self::Method(_) => &pages::METHOD_NOT_ALLOWED,
             Self::ContentType(_) => &pages::UNSUPPORTED_TYPE,
@@ -251,6 +268,7 @@ impl Refusal {
             }
             Self::Attack(_) => "Something in the request looks like an attack, so it was not handed on. If it is none, quote the code."
                 .to_owned(),
+            Self::Misfit(misfit) => misfit_detail(misfit),
             Self::Signature(step) => format!("Not verified: {step}."),
             Self::Token => "Send the token as Authorization: Bearer.".to_owned(),
             // The same whatever was wrong, or a stranger would learn what to try next.
@@ -285,6 +303,7 @@ impl Refusal {
     pub(crate) fn note(&self) -> Option<String> {
         match self {
             Self::AccessToken(rejected) => Some(rejected.to_string()),
+            Self::Misfit(misfit) => Some(misfit.to_string()),
             _ => None,
         }
     }
@@ -316,6 +335,7 @@ impl Refusal {
             | Self::PlainHttp
             | Self::BodyCut
             | Self::Attack(_)
+            | Self::Misfit(_)
             | Self::Signature(_)
             | Self::Token
             | Self::AccessToken(_)
@@ -342,6 +362,16 @@ fn overloaded(after: Duration) -> String {
         "There is more to do than can be done now, so nothing was done about this. Send it again in {} s.",
         whole_seconds(after)
     )
+}
+
+fn misfit_detail(misfit: &Misfit) -> String {
+    match misfit {
+        Misfit::Path => Refusal::NoRoute.detail(),
+        Misfit::Method(allowed) => format!("This path takes {allowed}."),
+        Misfit::ContentType(accepted) => format!("Send the body as {accepted}."),
+        Misfit::Parameters(_) => "Parameters are not what this path takes; see errors.".to_owned(),
+        Misfit::Body(_) => "The body is not what this path takes; see errors.".to_owned(),
+    }
 }
 
 fn used_up(limited: &Limited) -> String {

@@ -26,10 +26,12 @@ use crate::upstreams::{Group, Upstreams};
 
 mod accepting;
 mod client_check;
+mod contract_check;
 mod token_check;
 
 pub(crate) use accepting::{Accepting, Bot};
 pub(crate) use client_check::{ClientCheck, NotThisClient};
+pub(crate) use contract_check::ContractCheck;
 pub(crate) use token_check::TokenCheck;
 
 /// All routes, in the order in which they are tried.
@@ -92,6 +94,8 @@ pub(crate) struct Forwarding {
     pub(crate) stream_idle: Duration,
     /// How it knows its callers, if it does.
     pub(crate) access_token: Option<TokenCheck>,
+    /// What its requests are held to, if to anything.
+    pub(crate) contract: Option<ContractCheck>,
     /// What becomes of its answers.
     pub(crate) answers: Box<Answers>,
 }
@@ -255,12 +259,14 @@ impl Route {
         }
     }
 
+    /// What its requests are held to, if to anything.
+    pub(crate) fn contract_check(&self) -> Option<&ContractCheck> {
+        self.forwarding()?.contract.as_ref()
+    }
+
     /// How it knows its callers by their access tokens, if it does.
     pub(crate) fn token_check(&self) -> Option<&TokenCheck> {
-        match &self.action {
-            Action::Forward(forwarding) => forwarding.access_token.as_ref(),
-            Action::Accept(_) | Action::Health(_) | Action::Status(_) | Action::Problems => None,
-        }
+        self.forwarding()?.access_token.as_ref()
     }
 
     pub(crate) fn problems() -> Self {
@@ -368,6 +374,11 @@ impl Forwarding {
             answers: Box::new(answers),
             access_token: access_token
                 .map(|settings| TokenCheck::new(path, settings))
+                .transpose()?,
+            contract: settings
+                .openapi
+                .as_ref()
+                .map(|settings| ContractCheck::new(path, settings))
                 .transpose()?,
             websocket: settings.websocket,
             stream_idle: Duration::from_millis(settings.stream_idle_ms),

@@ -64,6 +64,9 @@ pub enum InvalidRules {
         /// The path of the route.
         path: String,
     },
+    /// The document of a route was not read.
+    #[error("nothing that is sent to {0} could be held to its OpenAPI document")]
+    Document(String),
     /// A key of access tokens cannot be used.
     #[error("no access token that is sent to {path} could be judged")]
     TokenKey {

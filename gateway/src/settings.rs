@@ -23,6 +23,7 @@ mod certificates;
 mod client_certificates;
 mod discovery;
 mod limits;
+mod openapi;
 mod routes;
 mod shedding;
 mod upstreams;
@@ -38,6 +39,7 @@ pub use client_certificates::{AuthoritiesError, ClientCertificateSettings};
 pub(crate) use discovery::DnsQuestion;
 pub use discovery::{DnsSettings, EndpointPort, KubernetesSettings};
 pub use limits::{Dimension, LimitSettings, RateSettings};
+pub use openapi::{OpenApiMode, OpenApiSettings};
 pub(crate) use routes::NAME_ENDS;
 pub use routes::{ForwardSettings, HealthPage, RouteSettings};
 pub use shedding::{Importance, SheddingSettings, TargetSettings};
@@ -164,6 +166,15 @@ impl Settings {
     pub fn client_certificates(&mut self) -> impl Iterator<Item = &mut ClientCertificateSettings> {
         let routes = self.routes.iter_mut();
         routes.filter_map(|route| route.client_certificate.as_mut())
+    }
+
+    /// The documents that routes name, to be read into them.
+    pub fn openapi_documents(&mut self) -> impl Iterator<Item = &mut OpenApiSettings> {
+        let forwards = self
+            .routes
+            .iter_mut()
+            .filter_map(|route| route.forward.as_mut());
+        forwards.filter_map(|forward| forward.openapi.as_mut())
     }
 
     /// The services of a Kubernetes cluster that groups of upstreams are found by, to be completed with what a pod is told of its

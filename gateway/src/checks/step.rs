@@ -40,6 +40,8 @@ pub enum Rule {
     Length,
     /// What the head looks like.
     Inspection,
+    /// What the document of the API says.
+    OpenApi,
     /// Whether the head is one that its sender would have signed.
     SignedHead,
     /// The refused requests of the address.
@@ -78,6 +80,7 @@ impl Rule {
             Self::Coding => "coding",
             Self::Length => "length",
             Self::Inspection => "inspection",
+            Self::OpenApi => "openapi",
             Self::SignedHead => "signed head",
             Self::FailureLimit => "limit failures",
             Self::Signature => "signature",
@@ -110,6 +113,7 @@ impl Rule {
             Self::Coding => "the body is not compressed",
             Self::Length => "the body is not said to be too long",
             Self::Inspection => "nothing in it looks like an attack",
+            Self::OpenApi => "the API's document has such a request",
             Self::SignedHead => "the head is signed as the source signs, and not too long ago",
             Self::FailureLimit => "the address has not been refused too often",
             Self::Signature => "the sender has proved who it is",

@@ -11,12 +11,12 @@ use bytes::Bytes;
 use http::HeaderMap;
 use pingora::Result;
 use pingora::proxy::Session;
-use sallyport_security::inspection::Inspector;
+use sallyport_security::inspection::{Format, Inspector};
 
 use super::{forwarding, refused};
 use crate::body;
 use crate::exchange::Exchange;
-use crate::inspection::HeldBody;
+use crate::inspection::{HeldBody, inspect_body};
 use crate::refusal::Refusal;
 
 /// The largest body that is looked at before an upstream is chosen: what Pingora keeps of a body to send it again.
@@ -38,11 +38,8 @@ pub(super) async fn look_ahead(
     };
     session.as_mut().enable_retry_buffering();
     let whole = body::read(session, AHEAD_BYTES_MAX, haste).await?;
-    let inspector = inspector(exchange).ok_or(Refusal::Internal)?;
-    let findings = held.judge(inspector, &whole)?;
-    exchange.findings.join(findings);
     exchange.is_looked_into = true;
-    Ok(())
+    judge(exchange, &session.req_header().headers, held.format, &whole)
 }
 
 /// A piece of a body has come.
@@ -69,7 +66,7 @@ pub(super) fn pass(
         Refusal::BodyTooLarge(forwarding.body_bytes_max)
     } else if body.is_some() && left.is_zero() {
         haste.refusal(exchange.body_bytes)
-    } else if let Err(refusal) = look_into(exchange, body, is_whole) {
+    } else if let Err(refusal) = look_into(session, exchange, body, is_whole) {
         refusal
     } else {
         session.set_read_timeout(Some(left));
@@ -83,9 +80,9 @@ pub(super) fn pass(
 
 /// Where a body with these headers is kept until it is whole, if somebody looks at it.
 pub(super) fn held(exchange: &Exchange, headers: &HeaderMap) -> Option<HeldBody> {
-    inspector(exchange)
-        .filter(|_| !exchange.is_looked_into)
-        .and_then(|_| HeldBody::for_request(headers))
+    let is_asked_about = inspector(exchange).is_some() || exchange.described.reads_body();
+    let is_open = is_asked_about && !exchange.is_looked_into;
+    is_open.then(|| HeldBody::for_request(headers)).flatten()
 }
 
 /// Who looks at what the route of a request hands on, if anybody does.
@@ -93,8 +90,24 @@ fn inspector(exchange: &Exchange) -> Option<&Inspector> {
     exchange.route.as_ref()?.inspector.as_ref()
 }
 
+/// Looks at a whole body: whether its API takes such a one, and whether it looks like an attack.
+fn judge(
+    exchange: &mut Exchange,
+    headers: &HeaderMap,
+    format: Format,
+    body: &[u8],
+) -> std::result::Result<(), Refusal> {
+    exchange.described.judge_body(headers, body)?;
+    if let Some(inspector) = inspector(exchange) {
+        let findings = inspect_body(inspector, format, body)?;
+        exchange.findings.join(findings);
+    }
+    Ok(())
+}
+
 /// Keeps a body back until it is whole, and looks at it then.
 fn look_into(
+    session: &Session,
     exchange: &mut Exchange,
     body: &mut Option<Bytes>,
     is_whole: bool,
@@ -107,11 +120,9 @@ fn look_into(
         exchange.held = Some(held);
         return Ok(());
     }
-    let Some(inspector) = inspector(exchange) else {
-        return Err(Refusal::Internal);
-    };
-    let (whole, findings) = held.release(inspector)?;
-    exchange.findings.join(findings);
+    let format = held.format;
+    let whole = held.release();
+    judge(exchange, &session.req_header().headers, format, &whole)?;
     if !whole.is_empty() {
         *body = Some(whole);
     }

@@ -147,16 +147,18 @@ impl Edge {
     fn judge(
         &self,
         rules: &Rules,
-        session: &Session,
+        session: &mut Session,
         exchange: &mut Exchange,
         address: IpAddr,
         arrived: Moment,
     ) -> Result<Judged, Refusal> {
+        let has_body = !session.is_body_empty();
         let asked = Asked {
             head: session.req_header(),
             address,
             arrived,
             client: shown_certificate(session),
+            has_body,
             steps: None,
         };
         let found = checks::find(&asked, rules, self.fields_max)?;
@@ -171,6 +173,7 @@ impl Edge {
         let admitted = checks::admit(&asked, &found, &rules.strangers, &self.meters)?;
         exchange.limits.extend(admitted.limited);
         exchange.findings.join(admitted.findings);
+        exchange.described = admitted.described;
         exchange.user = admitted.user;
         Ok(Judged {
             rest: found.rest.to_owned(),

@@ -18,6 +18,7 @@ use super::answers::{
     CacheSettings, CookieSettings, CorsSettings, Embeddable, FailureBody, Serves,
 };
 use super::client_certificates::ClientCertificateSettings;
+use super::openapi::{DESCRIBED_BODY_BYTES_MAX, OpenApiSettings};
 use super::{Importance, refuse};
 
 /// How the path of an accept route ends: with the name of a bot or of a hook.
@@ -130,6 +131,9 @@ pub struct ForwardSettings {
     /// Which access tokens open it, and name whom requests come from. Absent: what stands behind decides who may come in.
     #[validate(nested)]
     pub access_token: Option<AccessTokenSettings>,
+    /// The document that requests are held to. Absent: what stands behind judges them alone.
+    #[validate(nested)]
+    pub openapi: Option<OpenApiSettings>,
     /// Answers that are kept for others; absent: none.
     #[validate(nested)]
     pub cache: Option<CacheSettings>,
@@ -241,6 +245,12 @@ fn does_one_thing(route: &RouteSettings) -> Result<(), ValidationError> {
 }
 
 fn goes_one_way(forward: &ForwardSettings) -> Result<(), ValidationError> {
+    if forward.openapi.is_some() && forward.body_bytes_max > DESCRIBED_BODY_BYTES_MAX {
+        return Err(refuse(
+            "described_body",
+            "body_bytes_max must be at most 1048576 with openapi, since bodies are read into memory to be judged",
+        ));
+    }
     if forward.upstream.is_some() == forward.upstreams.is_none() {
         return Ok(());
     }

@@ -147,6 +147,10 @@ pub(crate) fn checked(settings: Value) -> Settings {
         let pem = std::fs::read(&asked.authorities).unwrap();
         asked.read_authorities(&pem).unwrap();
     }
+    for asked in settings.openapi_documents() {
+        let text = std::fs::read(&asked.document).unwrap();
+        asked.read_document(&text).unwrap();
+    }
     settings
 }
 

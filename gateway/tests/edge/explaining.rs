@@ -9,6 +9,7 @@ use sallyport_gateway::{Outcome, Probe, explain};
 use serde_json::json;
 
 use crate::door::{Door, SECRET, TOKEN, checked, get, post, said, settings};
+use crate::openapi::Written;
 use crate::senders::{route, sender};
 
 /// How many requests are asked about and sent.
@@ -37,6 +38,7 @@ fn target() -> impl Strategy<Value = String> {
         "/health/live",
         "/health/status",
         "/ops/queue?limit=3",
+        "/ops/queue?limit=9",
         "/ops/",
         "/problems/not-found",
         "/problems/nothing",
@@ -208,6 +210,9 @@ async fn the_edge_does_what_was_said_of_six_hundred_requests() {
     let many = json!({"requests": 1_000_000, "window_seconds": 1});
     settings["strangers"] = json!({"failures": many, "unverified": many});
     settings["routes"].as_array_mut().unwrap().push(route());
+    // Nobody serves it in this test.
+    let written = Written::new();
+    settings["routes"][4] = written.route("127.0.0.1:1", "block");
     let known = checked(settings.clone());
     let door = Door::with(settings).await;
     let seed = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
@@ -241,6 +246,7 @@ async fn the_edge_does_what_was_said_of_six_hundred_requests() {
     assert!(seen.len() >= 12, "{seen:?}");
     assert!(seen["Delivery 200"] >= 50, "{seen:?}");
     assert!(seen["Signature 401"] >= 20, "{seen:?}");
+    assert!(seen["OpenApi 400"] >= 5, "{seen:?}");
 }
 
 #[test]

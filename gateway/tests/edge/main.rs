@@ -38,6 +38,7 @@ mod inspecting;
 mod kubernetes;
 mod limits;
 mod names;
+mod openapi;
 mod origins;
 mod plain;
 mod poisoning;
