@@ -3,13 +3,17 @@
 //! It exists so that both say the same in the same names. Ids are texts, because JSON's numbers end earlier; no message's
 //! text is among it.
 
+mod replays;
+
 use jiff::Timestamp;
 use sallyport_queue::{
-    Candidate, CandidateStanding, CronStory, DryRun, Inspector, ListEntry, MessageId, MessageStory,
-    Pause, ReplayFilter, ReplayStory, Scope, State, StoreError, clock,
+    CronStory, Inspector, ListEntry, MessageId, MessageStory, Pause, Scope, State, StoreError,
+    clock,
 };
 use sallyport_telemetry::trace::{SupportCode, TraceId};
 use serde::Serialize;
+
+pub use self::replays::{CandidateLine, DryRunSheet, FilterLine, RefusedLine, ReplayLine};
 
 /// How a message is shown that was set aside: delayed in its row, but not until a time.
 const WAITING: &str = "waiting";
@@ -158,90 +162,6 @@ pub struct PauseLine {
     pub by: String,
     /// Why.
     pub why: String,
-}
-
-/// One replay.
-#[derive(Debug, Clone, Serialize)]
-pub struct ReplayLine {
-    /// Its number.
-    pub id: String,
-    /// `running`, `done` or `cancelled`.
-    pub state: String,
-    /// When it was asked for.
-    pub asked_at: Timestamp,
-    /// By whom.
-    pub by: String,
-    /// Why.
-    pub why: String,
-    /// Which messages.
-    pub filter: ReplayFilter,
-    /// Whether what is done is done again.
-    pub forced: bool,
-    /// How many per second.
-    pub per_second: u16,
-    /// Rows that were looked at.
-    pub looked_at: u64,
-    /// Messages handed in.
-    pub replayed: u64,
-    /// Messages refused.
-    pub refused: u64,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
-}
-
-/// What a replay would do.
-#[derive(Debug, Clone, Serialize)]
-pub struct DryRunSheet {
-    /// How many messages would be handed in.
-    pub count: u64,
-    /// Those by kind.
-    pub by_kind: std::collections::BTreeMap<String, u64>,
-    /// The first of them.
-    pub first: Option<CandidateLine>,
-    /// The last of them.
-    pub last: Option<CandidateLine>,
-    /// What would be refused.
-    pub refused: Vec<RefusedLine>,
-    /// Whether everything was looked at.
-    pub complete: bool,
-    /// Since when there is a log.
-    pub log_begins_at: Option<Timestamp>,
-}
-
-/// Messages that a replay refuses for one reason.
-#[derive(Debug, Clone, Serialize)]
-pub struct RefusedLine {
-    /// How many.
-    pub count: u64,
-    /// Why.
-    pub reason: &'static str,
-}
-
-/// A message that a replay would hand in, as its handler would be given it.
-#[derive(Debug, Clone, Serialize)]
-pub struct CandidateLine {
-    /// Its number.
-    pub id: String,
-    /// What it is.
-    pub kind: String,
-    /// The version of its payload.
-    pub kind_version: u16,
-    /// Its bot.
-    pub bot: String,
-    /// Its tenant.
-    pub tenant: String,
-    /// Where it came from.
-    pub source: String,
-    /// Its key.
-    pub key: String,
-    /// Whom it concerns.
-    pub subject: Option<String>,
-    /// How long its payload is.
-    pub payload_bytes: u64,
-    /// When it was accepted.
-    pub accepted_at: Timestamp,
-    /// How it stands.
-    pub standing: String,
 }
 
 impl MessageLine {
@@ -428,70 +348,6 @@ impl PauseLine {
             since: pause.since,
             by: pause.by,
             why: pause.reason,
-        }
-    }
-}
-
-impl ReplayLine {
-    /// The line of a replay.
-    #[must_use]
-    pub fn of(replay: ReplayStory) -> Self {
-        Self {
-            id: replay.id.to_string(),
-            state: replay.state,
-            asked_at: replay.asked_at,
-            by: replay.by,
-            why: replay.why,
-            filter: replay.filter,
-            forced: replay.forced,
-            per_second: replay.per_second,
-            looked_at: replay.looked_at,
-            replayed: replay.replayed,
-            refused: replay.refused,
-            ended_at: replay.ended_at,
-        }
-    }
-}
-
-impl DryRunSheet {
-    /// The sheet of a dry run.
-    #[must_use]
-    pub fn of(run: DryRun) -> Self {
-        let refused = run.refused.into_iter().map(|(refusal, count)| RefusedLine {
-            count,
-            reason: refusal.reason(),
-        });
-        Self {
-            count: run.count,
-            by_kind: run.by_kind,
-            first: run.first.map(CandidateLine::of),
-            last: run.last.map(CandidateLine::of),
-            refused: refused.collect(),
-            complete: run.complete,
-            log_begins_at: run.log_begins_at,
-        }
-    }
-}
-
-impl CandidateLine {
-    fn of(candidate: Candidate) -> Self {
-        Self {
-            id: candidate.id.to_string(),
-            kind: candidate.kind,
-            kind_version: candidate.kind_version,
-            bot: candidate.bot,
-            tenant: candidate.tenant,
-            source: candidate.source,
-            key: candidate.key,
-            subject: candidate.subject,
-            payload_bytes: candidate.payload_bytes,
-            accepted_at: candidate.accepted_at,
-            standing: match candidate.standing {
-                CandidateStanding::Live => "waits or runs".to_owned(),
-                CandidateStanding::Ended(outcome, _) => outcome.as_str().to_owned(),
-                CandidateStanding::Replayed(new) => format!("replayed as {new}"),
-                CandidateStanding::Unknown => "unknown".to_owned(),
-            },
         }
     }
 }
