@@ -11,6 +11,7 @@ mod auth;
 mod body;
 mod dead;
 mod desk;
+mod document;
 mod leaving;
 mod limits;
 mod messages;
@@ -23,7 +24,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{delete, get, post};
 use axum::{Router, middleware};
 use sallyport_queue::{Control, DeadLetters, Inspector, Queue, Replays, Schedules};
 use sallyport_recorder::Recorder;
@@ -31,8 +31,11 @@ use sallyport_security::Secret;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use validator::Validate;
 
+pub use self::document::document;
 use self::leaving::UntilLeaving;
 use self::limits::Limits;
 use crate::story::StoryTeller;
@@ -110,13 +113,8 @@ impl Sources {
 pub fn router(settings: &Settings, sources: Sources) -> Router {
     let token = Arc::new(settings.ops_token.clone());
     let limits = Limits::new(settings);
-    Router::new()
-        .route("/ops/traces", get(traces::list))
-        .route("/ops/traces/{reference}", get(traces::story))
-        .route("/ops/queue", get(queue::summary))
-        .merge(of_the_queue())
-        .route("/ops/dead", get(dead::groups))
-        .route("/ops/dead/replay", post(dead::replay))
+    let (paths, _) = paths().split_for_parts();
+    paths
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(sources)
@@ -129,22 +127,25 @@ pub fn router(settings: &Settings, sources: Sources) -> Router {
         .layer(middleware::from_fn(problem::render))
 }
 
-/// What is asked about messages, and what is done with them.
-fn of_the_queue() -> Router<Sources> {
-    let message = get(messages::show).delete(messages::cancel);
-    let replays = get(desk::replays).post(desk::replay);
-    let replay = get(desk::one_replay).delete(desk::cancel_replay);
-    Router::new()
-        .route("/ops/queue/messages", get(messages::list))
-        .route("/ops/queue/messages/{id}", message)
-        .route("/ops/queue/messages/{id}/retry", post(messages::retry))
-        .route("/ops/queue/pauses", get(desk::pauses).post(desk::pause))
-        .route("/ops/queue/pauses/{name}", delete(desk::resume))
-        .route("/ops/queue/schedules", get(desk::schedules))
-        .route("/ops/queue/schedules/pause", post(desk::pause_schedule))
-        .route("/ops/queue/schedules/resume", post(desk::resume_schedule))
-        .route("/ops/queue/replays", replays)
-        .route("/ops/queue/replays/{id}", replay)
+/// What is served, and what the document says of it: whatever is added here is in both.
+fn paths() -> OpenApiRouter<Sources> {
+    OpenApiRouter::with_openapi(document::frame())
+        .routes(routes!(document::show))
+        .routes(routes!(traces::list))
+        .routes(routes!(traces::story))
+        .routes(routes!(queue::summary))
+        .routes(routes!(messages::list))
+        .routes(routes!(messages::show, messages::cancel))
+        .routes(routes!(messages::retry))
+        .routes(routes!(desk::pauses, desk::pause))
+        .routes(routes!(desk::resume))
+        .routes(routes!(desk::schedules))
+        .routes(routes!(desk::pause_schedule))
+        .routes(routes!(desk::resume_schedule))
+        .routes(routes!(desk::replays, desk::replay))
+        .routes(routes!(desk::one_replay, desk::cancel_replay))
+        .routes(routes!(dead::groups))
+        .routes(routes!(dead::replay))
 }
 
 /// How the API ends.

@@ -12,14 +12,16 @@ use sallyport_queue::{
 };
 use sallyport_telemetry::trace::{SupportCode, TraceId};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 pub use self::replays::{CandidateLine, DryRunSheet, FilterLine, RefusedLine, ReplayLine};
+use crate::schema::{SupportCodeText, TraceIdText};
 
 /// How a message is shown that was set aside: delayed in its row, but not until a time.
 const WAITING: &str = "waiting";
 
 /// One message of a list.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct MessageLine {
     /// Its number.
     pub id: String,
@@ -44,13 +46,15 @@ pub struct MessageLine {
     /// Why it stands where it stands, in plain words.
     pub reason: String,
     /// The short name of its trace.
+    #[schema(value_type = SupportCodeText)]
     pub code: SupportCode,
     /// Its trace.
+    #[schema(value_type = TraceIdText)]
     pub trace_id: TraceId,
 }
 
 /// Everything about one message.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct MessageSheet {
     /// Its number.
     pub id: String,
@@ -87,13 +91,15 @@ pub struct MessageSheet {
     /// Every attempt.
     pub attempts: Vec<AttemptLine>,
     /// The short name of its trace.
+    #[schema(value_type = SupportCodeText)]
     pub code: SupportCode,
     /// Its trace.
+    #[schema(value_type = TraceIdText)]
     pub trace_id: TraceId,
 }
 
 /// How far long work has come.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ProgressLine {
     /// How much is done.
     pub done: u64,
@@ -106,7 +112,7 @@ pub struct ProgressLine {
 }
 
 /// One attempt.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AttemptLine {
     /// Its number.
     pub attempt: u16,
@@ -125,7 +131,7 @@ pub struct AttemptLine {
 }
 
 /// One schedule.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ScheduleLine {
     /// Its name.
     pub name: String,
@@ -152,7 +158,7 @@ pub struct ScheduleLine {
 }
 
 /// A pause.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PauseLine {
     /// What: a kind, `everything`, or a schedule.
     pub what: String,

@@ -30,6 +30,7 @@ pub mod reception;
 
 pub mod api;
 pub mod desk;
+mod schema;
 pub mod story;
 
 mod events;

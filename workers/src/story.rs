@@ -19,6 +19,9 @@ use sallyport_queue::{Inspector, MessageId, MessageStory, Outcome, State, StoreE
 use sallyport_recorder::{FindError, Recorder};
 use sallyport_telemetry::trace::{SupportCode, TraceId};
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::schema::{SupportCodeText, TraceIdText};
 
 pub use self::row::{Row, RowEvent, RowKind, RowLink, RowSource, RowStatus};
 
@@ -69,11 +72,13 @@ pub enum StoryError {
 }
 
 /// Everything known about one trace. Its serialised form is the API's.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Story {
     /// The trace.
+    #[schema(value_type = TraceIdText)]
     pub trace_id: TraceId,
     /// What people call it.
+    #[schema(value_type = SupportCodeText)]
     pub code: SupportCode,
     /// How it stands.
     pub outcome: Standing,
@@ -109,7 +114,7 @@ impl Story {
 }
 
 /// One message of a story.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct StoryMessage {
     /// Its number; a text, since JSON's numbers end earlier.
     pub id: String,
@@ -139,7 +144,7 @@ pub struct StoryMessage {
 }
 
 /// What a source calls a message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Delivery {
     /// Which source.
     pub source: String,
@@ -148,7 +153,8 @@ pub struct Delivery {
 }
 
 /// How a message or a trace stands. Ordered so that, of several that go on, the liveliest is the greatest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[schema(description = "How a message or a trace stands.")]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
     /// Its rows are gone.

@@ -12,12 +12,14 @@ use jiff::Timestamp;
 use sallyport_queue::{DeadGroup, MessageId};
 use sallyport_telemetry::trace::{SupportCode, TraceId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
-use super::problem::{FieldError, Problem};
+use super::problem::{self, FieldError, Problem};
 use super::query::Parameters;
 use super::traces::NoParameters;
 use super::{Sources, body};
+use crate::schema::{MessageNumber, SupportCodeText, TraceIdText};
 
 /// Stands between kind and error in a group's name; no kind of message holds one.
 const BETWEEN: char = '/';
@@ -26,13 +28,15 @@ const PAGES_MAX: usize = 20;
 /// Longest error text of a group.
 const ERROR_BYTES_MAX: usize = 300;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeadLetters)]
 struct Dead {
     total: u64,
     groups: Vec<Group>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeadGroup)]
 struct Group {
     /// Names the group when replaying it.
     group: String,
@@ -44,30 +48,48 @@ struct Group {
     people: u64,
     first: Timestamp,
     last: Timestamp,
+    #[schema(value_type = SupportCodeText)]
     newest_code: SupportCode,
+    #[schema(value_type = TraceIdText)]
     newest_trace_id: TraceId,
     newest_id: String,
 }
 
 /// What is to be put back on the queue: messages by their ids, or all of a group.
-#[derive(Debug, Deserialize, Validate)]
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[schema(as = DeadReplay)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = names_one_thing))]
 struct Replay {
     #[serde(default)]
     #[validate(length(min = 1, max = 1_000, message = "must name 1–1000 messages"))]
+    #[schema(min_items = 1, max_items = 1_000, value_type = Option<Vec<MessageNumber>>)]
     ids: Option<Vec<String>>,
     #[serde(default)]
     #[validate(length(min = 1, max = 200, message = "must have 1–200 characters"))]
+    #[schema(min_length = 1, max_length = 200, pattern = "/")]
     group: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Replayed {
     replayed: usize,
+    /// Of those that were named: what is no dead letter (any more).
     missing: Vec<String>,
 }
 
+/// Dead letters, grouped by kind and error, the largest group first
+#[utoipa::path(
+    get,
+    path = "/ops/dead",
+    operation_id = "listDeadLetters",
+    tag = "dead letters",
+    responses(
+        (status = 200, description = "The groups", body = Dead),
+        problem::InvalidQuery,
+        problem::Always,
+    )
+)]
 pub(super) async fn groups(
     State(sources): State<Sources>,
     RawQuery(query): RawQuery,
@@ -86,6 +108,19 @@ pub(super) async fn groups(
     .into_response())
 }
 
+/// Put dead letters back on the queue, in their order
+#[utoipa::path(
+    post,
+    path = "/ops/dead/replay",
+    operation_id = "replayDeadLetters",
+    tag = "dead letters",
+    request_body = Replay,
+    responses(
+        (status = 200, description = "What was put back, and what could not be", body = Replayed),
+        problem::InvalidBody,
+        problem::Always,
+    )
+)]
 pub(super) async fn replay(
     State(sources): State<Sources>,
     headers: HeaderMap,

@@ -14,6 +14,9 @@ use axum::response::{IntoResponse, Response};
 use sallyport_telemetry::Chain;
 use sallyport_telemetry::trace::SpanContext;
 use serde::Serialize;
+use utoipa::{IntoResponses, ToSchema};
+
+use crate::schema::{SupportCodeText, TraceIdText};
 
 /// What a caller is told instead of an answer.
 #[derive(Clone, Debug)]
@@ -27,7 +30,7 @@ pub(super) struct Problem {
 }
 
 /// What is wrong with one field of the input.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct FieldError {
     /// Which: `?over` for a parameter of the query, `/ids/0` for a place in the body.
     pub(super) pointer: String,
@@ -35,16 +38,91 @@ pub(super) struct FieldError {
     pub(super) reason: String,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// What is written instead of an answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Body<'a> {
+    /// A page about problems of its kind, below `/problems/`.
     r#type: String,
     title: &'static str,
     status: u16,
     detail: &'a str,
+    #[schema(value_type = Option<TraceIdText>)]
     trace_id: Option<String>,
+    #[schema(value_type = Option<SupportCodeText>)]
     code: Option<String>,
     errors: &'a [FieldError],
+    /// When to come back, in seconds.
     retry_after: Option<u64>,
+}
+
+/// What any path may answer instead.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "named by the document alone")]
+pub(super) enum Always {
+    /// The operator's token is missing or another one
+    #[response(
+        status = 401,
+        content_type = "application/problem+json",
+        headers(("WWW-Authenticate" = String, description = "`Bearer`")),
+    )]
+    NotAuthenticated(Body<'static>),
+    /// The store could not be reached in time, or too many requests are being answered
+    #[response(
+        status = 503,
+        content_type = "application/problem+json",
+        headers(("Retry-After" = u64, description = "When to come back, in seconds")),
+    )]
+    Unavailable(Body<'static>),
+    /// There was no answer in time
+    #[response(
+        status = 504,
+        content_type = "application/problem+json",
+        headers(("Retry-After" = u64, description = "When to come back, in seconds")),
+    )]
+    TooSlow(Body<'static>),
+}
+
+/// What is answered to a wrong query.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "named by the document alone")]
+pub(super) enum InvalidQuery {
+    /// Parameters of the query are not what they should be
+    #[response(status = 400, content_type = "application/problem+json")]
+    Invalid(Body<'static>),
+}
+
+/// What is answered to a wrong body.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "named by the document alone")]
+pub(super) enum InvalidBody {
+    /// The body is not what this path takes
+    #[response(status = 400, content_type = "application/problem+json")]
+    Invalid(Body<'static>),
+    /// The body is larger than 65536 bytes
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(Body<'static>),
+    /// The body is not said to be `application/json`
+    #[response(status = 415, content_type = "application/problem+json")]
+    UnsupportedType(Body<'static>),
+}
+
+/// What is answered when there is nothing of that name.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "named by the document alone")]
+pub(super) enum NotFound {
+    /// Nothing is known of it: there was none, or it is older than what is kept
+    #[response(status = 404, content_type = "application/problem+json")]
+    Nothing(Body<'static>),
+}
+
+/// What is answered when it cannot be done as things stand.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "named by the document alone")]
+pub(super) enum Conflict {
+    /// Not as things stand; `detail` says why
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(Body<'static>),
 }
 
 impl Problem {

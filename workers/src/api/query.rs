@@ -8,6 +8,7 @@ use std::collections::btree_map::Entry;
 use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
+use utoipa::ToSchema;
 use validator::{Validate, ValidationErrors};
 
 use super::problem::{FieldError, Problem};
@@ -92,8 +93,11 @@ pub(super) fn field_errors(errors: &ValidationErrors, prefix: &str) -> Vec<Field
     found
 }
 
+// What the document says of the next two is wider than what is taken: people write lengths of time in many ways.
+
 /// A length of time: `200ms`, `1.5s`, `2m`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, ToSchema)]
+#[schema(value_type = String, pattern = "[0-9]", example = "200ms")]
 pub(super) struct Span(pub(super) std::time::Duration);
 
 impl FromStr for Span {
@@ -109,7 +113,8 @@ impl FromStr for Span {
 }
 
 /// A moment: `2026-11-20T21:00:00Z`, or a length of time that counts back from now.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, ToSchema)]
+#[schema(value_type = String, pattern = "[0-9]", example = "15m")]
 pub(super) struct Moment(pub(super) Timestamp);
 
 impl FromStr for Moment {

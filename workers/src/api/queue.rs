@@ -5,13 +5,14 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use sallyport_queue::{KindSummary, Summary, WorkerSummary};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Sources;
-use super::problem::Problem;
+use super::problem::{self, Problem};
 use super::query::Parameters;
 use super::traces::NoParameters;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct QueueNow {
     waiting: u64,
     running: u64,
@@ -25,7 +26,7 @@ struct QueueNow {
     partitions: Partitions,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct KindNow {
     kind: String,
     ready: u64,
@@ -35,7 +36,7 @@ struct KindNow {
     oldest_ms: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct WorkerNow {
     id: String,
     started_at: jiff::Timestamp,
@@ -43,12 +44,24 @@ struct WorkerNow {
     leaving: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Partitions {
     total: u16,
     owned: u16,
 }
 
+/// What waits, what runs, what is held, and who works
+#[utoipa::path(
+    get,
+    path = "/ops/queue",
+    operation_id = "getQueue",
+    tag = "queue",
+    responses(
+        (status = 200, description = "The queue as it is now", body = QueueNow),
+        problem::InvalidQuery,
+        problem::Always,
+    )
+)]
 pub(super) async fn summary(
     State(sources): State<Sources>,
     RawQuery(query): RawQuery,

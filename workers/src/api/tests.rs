@@ -1,6 +1,8 @@
 //! Asks the API about a queue in a scratch database of its own, and sees to it that wrong questions are refused.
 
+mod contract;
 mod desk;
+mod document;
 
 use http::StatusCode;
 use sallyport_queue::{ErrorNote, Verdict};

@@ -8,27 +8,44 @@ use sallyport_queue::{Outcome, RecentFilter, RecentTrace};
 use sallyport_recorder::{Outcome as Recorded, TraceFilter, TraceSummary};
 use sallyport_telemetry::trace::{SupportCode, TraceId};
 use serde::Serialize;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
 use super::Sources;
-use super::problem::Problem;
+use super::problem::{self, Problem};
 use super::query::{DeliveryRef, Moment, Parameters, Span};
+use crate::schema::{SupportCodeText, TraceIdText};
 use crate::story::{Delivery, Reference, Standing, Story, StoryError, Told};
 
 /// What one page of a list shows unless told otherwise.
 const LIMIT: u16 = 50;
 
 /// The filters of the list.
-#[derive(Debug, Validate)]
+#[derive(Debug, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Filter {
+    /// Traces that came in by this route: what recorded spans know.
+    #[param(min_length = 1, max_length = 200)]
     #[validate(length(min = 1, max = 200, message = "must have 1–200 characters"))]
     route: Option<String>,
+    /// Traces whose first message is of this kind.
+    #[param(min_length = 1, max_length = 64)]
     #[validate(length(min = 1, max = 64, message = "must have 1–64 characters"))]
     kind: Option<String>,
+    #[param(schema_with = endings)]
     outcome: Option<Ending>,
+    /// Those that took longer than this: `200ms`, `1.5s`, `2m`.
+    #[param(inline)]
     over: Option<Span>,
+    /// Those that began then or later: `2026-11-20T21:00:00Z`, or a length of time back from now, `15m`.
+    #[param(inline)]
     since: Option<Moment>,
+    /// The one trace of this delivery: its source and its number there.
+    #[param(value_type = Option<String>, pattern = "(:|[^:]):[^:]+$", example = "telegram:ops:4711")]
     delivery: Option<DeliveryRef>,
+    /// At most so many; 50 unless told otherwise.
+    #[param(minimum = 1, maximum = 200)]
     #[validate(range(min = 1, max = 200, message = "must be 1–200"))]
     limit: Option<u16>,
 }
@@ -38,6 +55,32 @@ struct Filter {
 enum Ending {
     Message(Outcome),
     Spans(Recorded),
+}
+
+/// The words that [`Ending`] reads.
+fn endings() -> Object {
+    let spans = ["ok", "error", "refused"];
+    let words = Outcome::ALL.map(Outcome::as_str).into_iter().chain(spans);
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(
+            "How the trace ended; `ok`, `error` and `refused` are of recorded spans.",
+        ))
+        .enum_values(Some(words))
+        .build()
+}
+
+/// What people call a trace by, in a path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "named by the document alone")]
+struct Named {
+    /// A trace id of 32 hexadecimal digits, or a support code such as `K7QF-3M2X` in any case, with or without hyphens.
+    #[param(
+        pattern = "^[^!-~]*([0-9A-Fa-f]{32}|[ -]*([0-9A-TV-Za-tv-z][ -]*){8})[^!-~]*$",
+        example = "K7QF-3M2X"
+    )]
+    reference: String,
 }
 
 impl std::str::FromStr for Ending {
@@ -56,9 +99,12 @@ impl std::str::FromStr for Ending {
 }
 
 /// One line of the list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TraceLine)]
 struct Entry {
+    #[schema(value_type = TraceIdText)]
     trace_id: TraceId,
+    #[schema(value_type = SupportCodeText)]
     code: SupportCode,
     /// The kind of the first message, or the name of the first span where no message was stored.
     name: String,
@@ -72,23 +118,47 @@ struct Entry {
     message_id: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TraceList)]
 struct List {
     traces: Vec<Entry>,
 }
 
 /// Traces that share a support code.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Matches {
     matches: Vec<Match>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Match {
+    #[schema(value_type = TraceIdText)]
     trace_id: TraceId,
+    #[schema(value_type = SupportCodeText)]
     code: SupportCode,
 }
 
+/// One story, or, where several traces share the support code, which.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum Found {
+    Story(Box<Story>),
+    Several(Matches),
+}
+
+/// Traces, newest first
+#[utoipa::path(
+    get,
+    path = "/ops/traces",
+    operation_id = "listTraces",
+    tag = "traces",
+    params(Filter),
+    responses(
+        (status = 200, description = "The traces that fit", body = List),
+        problem::InvalidQuery,
+        problem::Always,
+    )
+)]
 pub(super) async fn list(
     State(sources): State<Sources>,
     RawQuery(query): RawQuery,
@@ -101,6 +171,20 @@ pub(super) async fn list(
     Ok(Json(List { traces }).into_response())
 }
 
+/// The story of a trace: what the queue and the recorded spans know of it
+#[utoipa::path(
+    get,
+    path = "/ops/traces/{reference}",
+    operation_id = "getTrace",
+    tag = "traces",
+    params(Named),
+    responses(
+        (status = 200, description = "The story, or the traces that share the support code", body = Found),
+        problem::InvalidQuery,
+        problem::NotFound,
+        problem::Always,
+    )
+)]
 pub(super) async fn story(
     State(sources): State<Sources>,
     Path(reference): Path<String>,
@@ -116,15 +200,15 @@ pub(super) async fn story(
         .await
         .map_err(|error| Problem::store(&error))?
     {
-        Told::Story(story) => Ok(Json::<Story>(*story).into_response()),
+        Told::Story(story) => Ok(Json(Found::Story(story)).into_response()),
         Told::Several(traces) => {
             let matches = traces.into_iter().map(|trace_id| Match {
                 trace_id,
                 code: trace_id.support_code(),
             });
-            Ok(Json(Matches {
+            Ok(Json(Found::Several(Matches {
                 matches: matches.collect(),
-            })
+            }))
             .into_response())
         }
         Told::Nothing => Err(Problem::not_found(

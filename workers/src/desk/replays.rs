@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use sallyport_queue::{Candidate, CandidateStanding, DryRun, ReplayFilter, ReplayStory};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// One replay.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ReplayLine {
     /// Its number.
     pub id: String,
@@ -34,7 +35,7 @@ pub struct ReplayLine {
 }
 
 /// Which messages a replay takes, as it was asked for.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FilterLine {
     /// These.
     pub ids: Vec<i64>,
@@ -55,7 +56,7 @@ pub struct FilterLine {
 }
 
 /// What a replay would do.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct DryRunSheet {
     /// How many messages would be handed in.
     pub count: u64,
@@ -74,7 +75,7 @@ pub struct DryRunSheet {
 }
 
 /// Messages that a replay refuses for one reason.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct RefusedLine {
     /// How many.
     pub count: u64,
@@ -83,7 +84,7 @@ pub struct RefusedLine {
 }
 
 /// A message that a replay would hand in, as its handler would be given it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct CandidateLine {
     /// Its number.
     pub id: String,

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use sallyport_telemetry::trace::{self, SpanKind, SpanRecord, SupportCode, TraceId, Value};
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::schema::{AttributeValue, SupportCodeText, TraceIdText};
 
 /// Longest error text of a row.
 const ERROR_BYTES_MAX: usize = 500;
 
 /// A piece of work or of waiting. Its fields are the API's: see `docs/api/ops.md`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Row {
     /// Unique within its story; of a span the span id.
     pub id: String,
@@ -33,6 +36,7 @@ pub struct Row {
     /// Why it failed.
     pub error: Option<String>,
     /// The particulars.
+    #[schema(value_type = BTreeMap<String, AttributeValue>)]
     pub attributes: BTreeMap<String, Value>,
     /// What happened in it.
     pub events: Vec<RowEvent>,
@@ -41,7 +45,7 @@ pub struct Row {
 }
 
 /// Who tells of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RowSource {
     /// The queue's own rows.
@@ -51,7 +55,7 @@ pub enum RowSource {
 }
 
 /// What a row is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RowKind {
     /// A message from its acceptance to its end.
@@ -73,7 +77,7 @@ pub enum RowKind {
 }
 
 /// How a row stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RowStatus {
     /// Over, nothing to complain about.
@@ -87,22 +91,25 @@ pub enum RowStatus {
 }
 
 /// Something that happened at one moment.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct RowEvent {
     /// What.
     pub name: String,
     /// From the beginning of the story.
     pub at_ms: f64,
     /// The particulars.
+    #[schema(value_type = BTreeMap<String, AttributeValue>)]
     pub attributes: BTreeMap<String, Value>,
 }
 
 /// Another trace.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct RowLink {
     /// Which.
+    #[schema(value_type = TraceIdText)]
     pub trace_id: TraceId,
     /// Its short form.
+    #[schema(value_type = SupportCodeText)]
     pub code: SupportCode,
 }
 

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::contract::Contract;
 use crate::api::{Settings, Sources, router};
 
 pub(super) const BEARER: &str = "Bearer desk-ops-token";
@@ -28,6 +29,7 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 pub(super) struct Desk {
     router: Router,
+    contract: Contract,
     queue: Option<(Queue, Intake)>,
     _database: Option<TestDatabase>,
     _stop: tokio_util::sync::DropGuard,
@@ -90,6 +92,7 @@ impl Desk {
         let sources = Sources::of(queue, recorder);
         Self {
             router: router(&settings, sources),
+            contract: Contract::read(),
             queue: None,
             _database: None,
             _stop: stop.drop_guard(),
@@ -135,8 +138,34 @@ impl Desk {
         if let Some(authorization) = authorization {
             request = request.header("authorization", authorization);
         }
-        self.send(request.body(Body::from(body.to_owned())).unwrap())
-            .await
+        let answer = self
+            .send(request.body(Body::from(body.to_owned())).unwrap())
+            .await;
+        self.agrees(method, path, body, &answer);
+        answer
+    }
+
+    /// The document takes what was answered well, and knows every answer. So it is never stricter than a handler, in any test.
+    fn agrees(&self, method: &str, target: &str, body: &str, answer: &Answer) {
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target, None),
+        };
+        let Some(operation) = self.contract.find(method, path) else {
+            assert!(answer.status.is_client_error(), "{method} {path}");
+            return;
+        };
+        assert!(
+            !answer.status.is_success() || operation.takes(path, query, body),
+            "{method} {target} {body} is answered, and the document refuses it"
+        );
+        let media_type = answer.header("content-type").unwrap_or_default();
+        let objections = operation.objections(answer.status.as_u16(), media_type, &answer.body);
+        assert!(
+            objections.is_empty(),
+            "{method} {target}: {objections:#?} in {}",
+            answer.body
+        );
     }
 
     #[expect(
