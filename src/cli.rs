@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Restore(RestoreArguments),
     /// Restore the newest backup beside everything else, question it, and say how much would be lost and how long it takes
     Drill(DrillArguments),
+    /// Print the OpenAPI document of the engineers' API, /ops
+    Openapi,
     /// Version, revision and build
     Version,
 }

@@ -7,6 +7,7 @@ pub(crate) mod explain;
 pub(crate) mod gateway;
 pub(crate) mod hook;
 pub(crate) mod migrate;
+pub(crate) mod openapi;
 pub(crate) mod playground;
 pub(crate) mod queue;
 pub(crate) mod replay;

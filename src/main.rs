@@ -101,6 +101,7 @@ async fn dispatch(cli: Cli, sockets: &Sockets) -> ExitCode {
         Command::Backup(arguments) => Box::pin(commands::backup::run(places, &arguments)).await,
         Command::Restore(arguments) => Box::pin(commands::restore::run(places, &arguments)).await,
         Command::Drill(arguments) => Box::pin(commands::drill::run(places, &arguments)).await,
+        Command::Openapi => commands::openapi::run(),
         Command::Version => commands::version::run(),
     };
     commands::exit_code(outcome)
