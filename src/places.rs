@@ -26,6 +26,7 @@ pub(crate) fn settings(places: &Places) -> anyhow::Result<(Settings, Vec<Effecti
     }
     read_deny_file(&mut settings).map_err(|mistake| Misconfigured(vec![mistake]))?;
     read_authorities(&mut settings).map_err(|mistake| Misconfigured(vec![mistake]))?;
+    read_documents(&mut settings).map_err(|mistake| Misconfigured(vec![mistake]))?;
     Ok((settings, effective))
 }
 
@@ -51,6 +52,27 @@ fn read_authorities(settings: &mut Settings) -> Result<(), Mistake> {
             .map_err(|error| mistake(&path, None, format!("cannot be read: {error}")))?;
         asked
             .read_authorities(&pem)
+            .map_err(|error| mistake(&path, None, error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Whether settings mean the document of the workers' own API, rather than a file.
+pub(crate) fn is_built_in(document: &Path) -> bool {
+    document == Path::new("builtin:ops")
+}
+
+/// The same for the documents of APIs.
+fn read_documents(settings: &mut Settings) -> Result<(), Mistake> {
+    for asked in settings.gateway.openapi_documents() {
+        let path = asked.document.clone();
+        let text = match is_built_in(&path) {
+            true => sallyport_workers::api::document().into_bytes(),
+            false => std::fs::read(&path)
+                .map_err(|error| mistake(&path, None, format!("cannot be read: {error}")))?,
+        };
+        asked
+            .read_document(&text)
             .map_err(|error| mistake(&path, None, error.to_string()))?;
     }
     Ok(())

@@ -87,13 +87,20 @@ impl Reloads {
     }
 }
 
-/// Files beside the settings that belong to them: the deny list, and the authorities of client certificates.
+/// Files beside the settings that belong to them: the deny list, the authorities of client certificates, and the documents of APIs.
 fn named_files(settings: &sallyport_gateway::Settings) -> Vec<PathBuf> {
     let asked = settings.routes.iter();
     let asked = asked.filter_map(|route| route.client_certificate.as_ref());
     let authorities = asked.map(|asked| asked.authorities.clone());
+    let forwards = settings
+        .routes
+        .iter()
+        .filter_map(|route| route.forward.as_ref());
+    let described = forwards.filter_map(|forward| forward.openapi.as_ref());
+    let documents = described.map(|described| described.document.clone());
     std::iter::once(settings.addresses.deny_file.clone())
         .chain(authorities)
+        .chain(documents.filter(|path| !places::is_built_in(path)))
         .collect()
 }
 

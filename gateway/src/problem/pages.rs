@@ -198,7 +198,7 @@ pub(crate) const INTERNAL_ERROR: Page = Page {
 pub(crate) const INVALID_QUERY: Page = Page {
     name: "invalid-query",
     title: "Invalid query",
-    meaning: "A parameter of the query is unknown, or not what it should be.",
+    meaning: "A parameter of the query, the path or the head is unknown, missing, or not what it should be.",
     fix: "The errors of the answer say which parameter, and why.",
 };
 
