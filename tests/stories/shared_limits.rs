@@ -37,7 +37,7 @@ async fn three_edges_keep_a_shared_limit_to_a_hundredth_and_to_their_shares_with
     for (algorithm, (shared, alone)) in ALGORITHMS.into_iter().zip(shared.into_iter().zip(alone)) {
         let expected = match algorithm {
             // Full to begin with, and filled once more in every window.
-            "token_bucket" => QUOTA + per_window(QUOTA, shared.lasted),
+            "token_bucket" => QUOTA + per_window(QUOTA, shared.lasted()),
             _ => QUOTA * WINDOWS,
         };
         let error = shared.passed.abs_diff(expected);
@@ -51,7 +51,7 @@ async fn three_edges_keep_a_shared_limit_to_a_hundredth_and_to_their_shares_with
         );
         // Three shares are the whole, each begins where its edge stood, and a window may have begun before.
         let most = match algorithm {
-            "token_bucket" => QUOTA + per_window(QUOTA, alone.lasted),
+            "token_bucket" => QUOTA + per_window(QUOTA, alone.lasted()),
             _ => QUOTA * (WINDOWS + 1),
         };
         assert!(
@@ -73,7 +73,28 @@ struct Came {
     passed: usize,
     /// Answered with anything else than yes or 429, or not at all.
     failed: usize,
-    lasted: Duration,
+    /// When the first was let through, and when the last was answered: a full bucket fills no further until somebody takes from it.
+    between: Option<(Instant, Instant)>,
+}
+
+impl Came {
+    fn and(self, other: Self) -> Self {
+        let between = match (self.between, other.between) {
+            (Some((from, to)), Some((began, ended))) => Some((from.min(began), to.max(ended))),
+            (between, None) | (None, between) => between,
+        };
+        Self {
+            asked: self.asked + other.asked,
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            between,
+        }
+    }
+
+    fn lasted(&self) -> Duration {
+        let between = self.between.map(|(from, to)| to.duration_since(from));
+        between.unwrap_or_default()
+    }
 }
 
 /// How much of this a bucket fills in so long.
@@ -97,17 +118,12 @@ async fn ask(edges: &[House]) -> Vec<Came> {
     }
     let mut all: Vec<Came> = ALGORITHMS.iter().map(|_| Came::default()).collect();
     for (number, came) in clients.join_all().await {
-        let sum = &mut all[number];
-        sum.asked += came.asked;
-        sum.passed += came.passed;
-        sum.failed += came.failed;
-        sum.lasted = sum.lasted.max(came.lasted);
+        all[number] = std::mem::take(&mut all[number]).and(came);
     }
     all
 }
 
 async fn ask_one(client: &reqwest::Client, url: &str, until: Instant) -> Came {
-    let began = Instant::now();
     let mut came = Came::default();
     while Instant::now() < until {
         let status = match client.get(url).send().await {
@@ -117,8 +133,13 @@ async fn ask_one(client: &reqwest::Client, url: &str, until: Instant) -> Came {
         came.asked += 1;
         came.passed += usize::from(status == 200);
         came.failed += usize::from(!matches!(status, 200 | 429));
+        let answered = Instant::now();
+        match &mut came.between {
+            Some((_, last)) => *last = answered,
+            None if status == 200 => came.between = Some((answered, answered)),
+            None => {}
+        }
     }
-    came.lasted = began.elapsed();
     came
 }
 
