@@ -35,8 +35,8 @@ const COMPLAINTS_MAX: usize = 16;
 
 /// The requests that an API takes.
 ///
-/// Finding the operation of a request and judging its parameters costs about a microsecond; a body is read into memory once more, as
-/// values of up to ten times its size, and judged at some 100 MB/s.
+/// Finding the operation of a request costs 20 ns, each parameter some 0.1 µs more; a body is read into memory once more, as values of up
+/// to ten times its size, and judged at some 100 MB/s (`benches/openapi.rs`).
 pub struct Contract {
     paths: Router<Methods>,
 }
