@@ -154,9 +154,17 @@ async fn a_foreign_snapshot_is_reported_with_its_process() {
         .unwrap()
         .get(0);
 
-    let holder = house.queue.oldest_snapshot().await.unwrap().unwrap();
+    // The house's own sessions may hold as old a snapshot for a moment; the stranger's stays.
+    let mut turns = 0;
+    let holder = loop {
+        let holder = house.queue.oldest_snapshot().await.unwrap().unwrap();
+        if holder.pid == pid {
+            break holder;
+        }
+        turns += 1;
+        assert!(turns < 1_000, "{holder:?} holds it, not the stranger");
+    };
 
-    assert_eq!(holder.pid, pid);
     assert_eq!(holder.name, "forgotten report");
     assert_eq!(holder.state, "idle in transaction");
     assert!(holder.age.is_some());
